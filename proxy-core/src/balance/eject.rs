@@ -1,0 +1,110 @@
+//! Takes endpoints that fail out of the rotation for a while, and lets them back in slowly.
+//!
+//! Passive outlier ejection: consecutive failures of real requests. The share of endpoints that may
+//! be out at once is capped, so that a failure of everything is not made worse by having nowhere to send.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// When an endpoint is ejected and how it returns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Params {
+    /// Consecutive failures after which an endpoint is ejected.
+    pub failures: u32,
+    /// How long the first ejection lasts; each further one in a row lasts that much longer, up to [`Params::LONGEST`].
+    pub period: Duration,
+    /// The share of the endpoints that may be ejected at once, 0 to 1.
+    pub at_most: f64,
+    /// How long the share of traffic of a returning endpoint takes to grow to its full size.
+    pub recover: Duration,
+}
+
+impl Params {
+    /// No ejection lasts longer.
+    pub const LONGEST: Duration = Duration::from_secs(300);
+}
+
+/// The share of its traffic that an endpoint gets at the moment of its return.
+const FIRST_SHARE: f64 = 0.1;
+
+/// The health of one endpoint. Times are milliseconds since the endpoint was first seen, 0 for never.
+#[derive(Debug)]
+pub(super) struct Health {
+    born: Instant,
+    consecutive: AtomicU32,
+    ejections: AtomicU32,
+    ejected_until: AtomicU64,
+}
+
+/// Whether an endpoint takes requests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum State {
+    /// It takes all that it is picked for.
+    Available,
+    /// It takes this share of what it is picked for.
+    Returning(f64),
+    /// It takes none.
+    Ejected,
+}
+
+impl Health {
+    pub(super) fn new() -> Self {
+        Self {
+            born: Instant::now(),
+            consecutive: AtomicU32::new(0),
+            ejections: AtomicU32::new(0),
+            ejected_until: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn succeeded(&self) {
+        if self.consecutive.load(Relaxed) != 0 {
+            self.consecutive.store(0, Relaxed);
+        }
+    }
+
+    /// Counts a failure; true when it asks for an ejection. One failure suffices while the endpoint returns.
+    pub(super) fn failed(&self, params: &Params, now: Instant) -> bool {
+        let consecutive = self.consecutive.fetch_add(1, Relaxed) + 1;
+        match self.state(params, now) {
+            State::Available => consecutive >= params.failures,
+            State::Returning(_) => true,
+            State::Ejected => false,
+        }
+    }
+
+    /// Ejects. Returns for how long.
+    pub(super) fn eject(&self, params: &Params, now: Instant) -> Duration {
+        let count = self.ejections.fetch_add(1, Relaxed) + 1;
+        let period = (params.period * count).min(Params::LONGEST);
+        self.consecutive.store(0, Relaxed);
+        self.ejected_until.store(self.millis(now + period), Relaxed);
+        period
+    }
+
+    pub(super) fn state(&self, params: &Params, now: Instant) -> State {
+        let until = self.ejected_until.load(Relaxed);
+        if until == 0 {
+            return State::Available;
+        }
+        let now = self.millis(now);
+        if now < until {
+            return State::Ejected;
+        }
+        let back = (now - until) as f64;
+        let recover = params.recover.as_millis() as f64;
+        if back < recover {
+            return State::Returning(FIRST_SHARE + (1.0 - FIRST_SHARE) * back / recover);
+        }
+        // It stayed through its return: what happened before is forgotten.
+        self.ejected_until.store(0, Relaxed);
+        self.ejections.store(0, Relaxed);
+        State::Available
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.born).as_millis() as u64 + 1
+    }
+}

@@ -1,0 +1,119 @@
+//! One endpoint: its address, its weight, and what all workers know of its load and health.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::uri::Authority;
+use tokio::time::Instant;
+
+use super::eject::{Health, State};
+use super::load::Load;
+use super::{EjectParams, Target};
+
+/// How a try ended, as far as its endpoint is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// An answer that says nothing against the endpoint.
+    Success,
+    /// A fault, or an answer of the kind that a broken endpoint gives.
+    Failure,
+    /// Nothing can be said: the try was given up for a reason that lies elsewhere.
+    Unknown,
+}
+
+/// One address of one target.
+#[derive(Debug)]
+pub struct Endpoint {
+    target: Target,
+    host: HeaderValue,
+    load: Load,
+    health: Health,
+}
+
+impl Endpoint {
+    /// An endpoint of which nothing is known yet.
+    pub fn new(target: Target) -> Arc<Self> {
+        let host = HeaderValue::from_str(target.authority.as_str())
+            .unwrap_or(HeaderValue::from_static(""));
+        Arc::new(Self {
+            target,
+            host,
+            load: Load::new(),
+            health: Health::new(),
+        })
+    }
+
+    /// Where to connect.
+    pub fn address(&self) -> SocketAddr {
+        self.target.address
+    }
+
+    /// What it is called in `Host` and `:authority`.
+    pub fn authority(&self) -> &Authority {
+        &self.target.authority
+    }
+
+    /// The authority as a header value.
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// Its share relative to the other endpoints'.
+    pub fn weight(&self) -> u32 {
+        self.target.weight
+    }
+
+    /// Requests that it has not answered in full.
+    pub fn in_flight(&self) -> u32 {
+        self.load.in_flight()
+    }
+
+    /// The latency estimate.
+    pub fn latency(&self) -> Duration {
+        Duration::from_nanos(self.load.latency_at(Instant::now()) as u64)
+    }
+
+    /// Whether it is out of the rotation.
+    pub fn is_ejected(&self, params: Option<&EjectParams>) -> bool {
+        params.is_some_and(|params| self.health.state(params, Instant::now()) == State::Ejected)
+    }
+
+    /// Counts as a request in flight until the guard is dropped.
+    pub fn occupy(self: &Arc<Self>) -> Occupied {
+        self.load.begin();
+        Occupied(Arc::clone(self))
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(super) fn load(&self) -> &Load {
+        &self.load
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Whether it takes a request that it was picked for.
+    pub(super) fn admits(&self, params: Option<&EjectParams>, now: Instant) -> bool {
+        match params.map_or(State::Available, |params| self.health.state(params, now)) {
+            State::Available => true,
+            State::Returning(share) => fastrand::f64() < share,
+            State::Ejected => false,
+        }
+    }
+}
+
+/// One request in flight on an endpoint, until dropped.
+#[derive(Debug)]
+pub struct Occupied(Arc<Endpoint>);
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.load.end();
+    }
+}

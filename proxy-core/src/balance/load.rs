@@ -1,0 +1,87 @@
+//! The cost of sending one more request to an endpoint: its peak-EWMA latency times the requests it already has.
+//!
+//! Peak EWMA (from Finagle): a slower answer counts at once, a faster one gradually, so that an
+//! endpoint that stalls is avoided from its first slow answer on.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How quickly old latencies are forgotten.
+const DECAY: Duration = Duration::from_secs(10);
+
+/// The latency that an endpoint without an answer yet is thought to have, once it has a request, in nanoseconds.
+const UNKNOWN: f64 = 1e9;
+
+/// Latency and requests in flight of one endpoint.
+#[derive(Debug)]
+pub(super) struct Load {
+    born: Instant,
+    /// Nanoseconds, as the bits of an `f64`; 0 before the first answer.
+    latency: AtomicU64,
+    /// When `latency` was written, in nanoseconds since `born`.
+    written: AtomicU64,
+    in_flight: AtomicU32,
+}
+
+impl Load {
+    pub(super) fn new() -> Self {
+        Self {
+            born: Instant::now(),
+            latency: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            in_flight: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn begin(&self) {
+        self.in_flight.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// An answer took `latency`. Two workers that write at once may lose one sample, never corrupt the estimate.
+    pub(super) fn observe(&self, latency: Duration, now: Instant) {
+        let sample = latency.as_nanos() as f64;
+        let old = self.latency_at(now);
+        let new = if sample >= old {
+            sample
+        } else {
+            let weight = self.age(now) / DECAY.as_nanos() as f64;
+            old + (sample - old) * (weight / (1.0 + weight)).max(0.01)
+        };
+        self.written
+            .store((now - self.born).as_nanos() as u64, Relaxed);
+        self.latency.store(new.to_bits(), Relaxed);
+    }
+
+    /// The estimate at `now`, zero before the first answer. It fades while there is no answer, so
+    /// that an endpoint that was slow once is tried again.
+    pub(super) fn latency_at(&self, now: Instant) -> f64 {
+        let latency = f64::from_bits(self.latency.load(Relaxed));
+        latency / (1.0 + (self.age(now) / DECAY.as_nanos() as f64))
+    }
+
+    /// The cost of one more request.
+    pub(super) fn cost(&self, now: Instant) -> f64 {
+        let in_flight = f64::from(self.in_flight());
+        let latency = self.latency_at(now);
+        if latency == 0.0 && in_flight > 0.0 {
+            UNKNOWN * in_flight
+        } else {
+            latency * (in_flight + 1.0)
+        }
+    }
+
+    fn age(&self, now: Instant) -> f64 {
+        let written = self.written.load(Relaxed);
+        ((now - self.born).as_nanos() as u64).saturating_sub(written) as f64
+    }
+}

@@ -1,0 +1,18 @@
+//! Picks an endpoint for each try: power of two choices on peak-EWMA latency, by weight, around ejected endpoints.
+//!
+//! What is known of an endpoint (latency, load, health) is shared by all workers as atomics; the
+//! services that reach it (its connection pool) belong to one worker. Invariant: a pick costs the same for ten endpoints and
+//! for ten thousand, and never fails while there is an endpoint at all.
+
+mod eject;
+mod endpoint;
+mod load;
+mod service;
+mod set;
+#[cfg(test)]
+mod tests;
+
+pub use eject::Params as EjectParams;
+pub use endpoint::{Endpoint, Occupied, Outcome};
+pub use service::{Balance, FIRST_LOOKUP};
+pub use set::{EndpointSet, Target};

@@ -1,0 +1,355 @@
+//! The tower service that sends each try to a picked endpoint and records how it went.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use tokio::time::Instant;
+use tower::Service;
+
+use super::{EjectParams, Endpoint, EndpointSet, Outcome};
+use crate::body::{Body, End, Watch};
+use crate::fault::{Fault, Reason, Side};
+use crate::telemetry::Exchange;
+
+/// How long a request waits for the first look-up of its entry.
+pub const FIRST_LOOKUP: Duration = Duration::from_secs(5);
+
+/// Random draws before the whole set is searched for an endpoint that admits the request.
+const DRAWS: usize = 4;
+
+/// One worker's view of an [`EndpointSet`], with a service `S` for each endpoint, made by `F` when the endpoint appears.
+pub struct Balance<F, S> {
+    shared: Arc<Shared<F, S>>,
+}
+
+struct Shared<F, S> {
+    set: Arc<EndpointSet>,
+    make: F,
+    local: ArcSwap<Local<S>>,
+}
+
+struct Local<S> {
+    version: u64,
+    members: Vec<Member<S>>,
+    /// Running sums of the weights, where they differ.
+    weights: Option<Vec<u64>>,
+}
+
+struct Member<S> {
+    endpoint: Arc<Endpoint>,
+    service: S,
+}
+
+impl<F, S> Balance<F, S>
+where
+    F: Fn(&Arc<Endpoint>) -> S,
+    S: Clone,
+{
+    /// A view of `set`.
+    pub fn new(set: Arc<EndpointSet>, make: F) -> Self {
+        let empty = Local {
+            version: u64::MAX,
+            members: Vec::new(),
+            weights: None,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                set,
+                make,
+                local: ArcSwap::from_pointee(empty),
+            }),
+        }
+    }
+
+    /// Picks an endpoint outside a request, for raw TCP. `tried` are avoided while there are others.
+    pub fn pick(&self, tried: &[std::net::SocketAddr]) -> Option<(Arc<Endpoint>, S)> {
+        self.shared.refresh();
+        self.shared
+            .local
+            .load()
+            .pick(self.shared.set.eject_params(), tried)
+    }
+
+    /// The services of the endpoints that there are now; services of removed endpoints are dropped.
+    pub fn services(&self) -> Vec<S> {
+        self.shared.refresh();
+        self.shared
+            .local
+            .load()
+            .members
+            .iter()
+            .map(|member| member.service.clone())
+            .collect()
+    }
+
+    /// The set that this is a view of.
+    pub fn set(&self) -> &Arc<EndpointSet> {
+        &self.shared.set
+    }
+}
+
+impl<F, S> Shared<F, S>
+where
+    F: Fn(&Arc<Endpoint>) -> S,
+    S: Clone,
+{
+    /// Takes over a changed set. Services of endpoints that stay are kept, with their connections.
+    fn refresh(&self) {
+        let version = self.set.version();
+        let old = self.local.load();
+        if old.version == version {
+            return;
+        }
+        let known: std::collections::HashMap<*const Endpoint, &S> = old
+            .members
+            .iter()
+            .map(|member| (Arc::as_ptr(&member.endpoint), &member.service))
+            .collect();
+        let endpoints = self.set.endpoints();
+        let members = endpoints.iter().map(|endpoint| Member {
+            service: known
+                .get(&Arc::as_ptr(endpoint))
+                .map_or_else(|| (self.make)(endpoint), |s| (*s).clone()),
+            endpoint: Arc::clone(endpoint),
+        });
+        let members: Vec<Member<S>> = members.collect();
+        let weights = running_sums(&members);
+        self.local.store(Arc::new(Local {
+            version,
+            members,
+            weights,
+        }));
+    }
+}
+
+fn running_sums<S>(members: &[Member<S>]) -> Option<Vec<u64>> {
+    let first = members.first()?.endpoint.weight();
+    if members
+        .iter()
+        .all(|member| member.endpoint.weight() == first)
+    {
+        return None;
+    }
+    let mut sum = 0u64;
+    Some(
+        members
+            .iter()
+            .map(|m| {
+                sum += u64::from(m.endpoint.weight());
+                sum
+            })
+            .collect(),
+    )
+}
+
+impl<S: Clone> Local<S> {
+    /// Two draws, the cheaper one; both around endpoints that are ejected or were tried already.
+    fn pick(
+        &self,
+        eject: Option<&EjectParams>,
+        tried: &[std::net::SocketAddr],
+    ) -> Option<(Arc<Endpoint>, S)> {
+        let index = match self.members.len() {
+            0 => return None,
+            1 => 0,
+            _ => {
+                let now = Instant::now();
+                let admits = |i: &usize| {
+                    let endpoint = &self.members[*i].endpoint;
+                    !tried.contains(&endpoint.address()) && endpoint.admits(eject, now)
+                };
+                let first = self.draw(None, &admits).or_else(|| self.search(&admits));
+                match first {
+                    Some(first) => self.cheaper(first, self.draw(Some(first), &admits), now),
+                    // Everything is ejected or tried: an ejected one is better than none, a tried one too.
+                    None => self.fallback(tried),
+                }
+            }
+        };
+        let member = &self.members[index];
+        Some((Arc::clone(&member.endpoint), member.service.clone()))
+    }
+
+    fn draw(&self, except: Option<usize>, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
+        (0..DRAWS)
+            .map(|_| self.random())
+            .find(|i| Some(*i) != except && admits(i))
+    }
+
+    fn search(&self, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
+        let start = self.random();
+        (start..self.members.len()).chain(0..start).find(admits)
+    }
+
+    fn cheaper(&self, first: usize, second: Option<usize>, now: Instant) -> usize {
+        let cost = |i: usize| self.members[i].endpoint.load().cost(now);
+        second
+            .filter(|second| cost(*second) < cost(first))
+            .unwrap_or(first)
+    }
+
+    fn fallback(&self, tried: &[std::net::SocketAddr]) -> usize {
+        let start = self.random();
+        let untried = |i: &usize| !tried.contains(&self.members[*i].endpoint.address());
+        (start..self.members.len())
+            .chain(0..start)
+            .find(untried)
+            .unwrap_or(start)
+    }
+
+    fn random(&self) -> usize {
+        match &self.weights {
+            None => fastrand::usize(..self.members.len()),
+            Some(sums) => {
+                let drawn = fastrand::u64(..sums.last().copied().unwrap_or(1));
+                sums.partition_point(|sum| *sum <= drawn)
+            }
+        }
+    }
+}
+
+impl<F, S> Clone for Balance<F, S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<F, S> Service<Request<Body>> for Balance<F, S>
+where
+    F: Fn(&Arc<Endpoint>) -> S + Send + Sync + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Fault;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let balance = self.clone();
+        Box::pin(async move {
+            let exchange = request.extensions().get::<Exchange>().cloned();
+            let (endpoint, mut service) = balance.choose(exchange.as_ref()).await?;
+            if let Some(exchange) = &exchange {
+                exchange.story(|story| story.tried.push(endpoint.address()));
+            }
+            let mut attempt = Attempt::begin(Arc::clone(balance.set()), endpoint, exchange);
+            match service.call(request).await {
+                Ok(mut response) => {
+                    attempt.answered(outcome_of_status(response.status()));
+                    response.body_mut().watch(Box::new(attempt));
+                    Ok(response)
+                }
+                Err(fault) => {
+                    attempt.answered(outcome_of_fault(&fault));
+                    Err(fault)
+                }
+            }
+        })
+    }
+}
+
+impl<F, S> Balance<F, S>
+where
+    F: Fn(&Arc<Endpoint>) -> S,
+    S: Clone,
+{
+    async fn choose(&self, exchange: Option<&Exchange>) -> Result<(Arc<Endpoint>, S), Fault> {
+        let tried = exchange
+            .map(|exchange| exchange.story(|story| story.tried.clone()))
+            .unwrap_or_default();
+        if let Some(picked) = self.pick(&tried) {
+            return Ok(picked);
+        }
+        if !self.set().is_settled() {
+            let _ = tokio::time::timeout(FIRST_LOOKUP, self.set().settled()).await;
+        }
+        self.pick(&tried).ok_or_else(|| self.set().absence())
+    }
+}
+
+fn outcome_of_status(status: http::StatusCode) -> Outcome {
+    if status.is_server_error() {
+        Outcome::Failure
+    } else {
+        Outcome::Success
+    }
+}
+
+fn outcome_of_fault(fault: &Fault) -> Outcome {
+    if fault.is_stale() || fault.reason().side() != Side::Upstream {
+        Outcome::Unknown
+    } else {
+        Outcome::Failure
+    }
+}
+
+/// One try: in flight on its endpoint until dropped, and recorded once.
+struct Attempt {
+    set: Arc<EndpointSet>,
+    endpoint: Arc<Endpoint>,
+    exchange: Option<Exchange>,
+    begun: Instant,
+    recorded: bool,
+}
+
+impl Attempt {
+    fn begin(set: Arc<EndpointSet>, endpoint: Arc<Endpoint>, exchange: Option<Exchange>) -> Self {
+        endpoint.load().begin();
+        Self {
+            set,
+            endpoint,
+            exchange,
+            begun: Instant::now(),
+            recorded: false,
+        }
+    }
+
+    fn answered(&mut self, outcome: Outcome) {
+        self.recorded = true;
+        self.set
+            .record(&self.endpoint, outcome, self.begun.elapsed());
+    }
+}
+
+impl Watch for Attempt {
+    fn end(&mut self, end: End<'_>) {
+        if let End::Failed(fault) = end
+            && fault.reason() == Reason::ResponseIncomplete
+        {
+            self.set
+                .record(&self.endpoint, Outcome::Failure, self.begun.elapsed());
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.endpoint.load().end();
+        if !self.recorded {
+            // Given up from outside: held against the endpoint only when it was given up for being slow.
+            let slow = self.exchange.as_ref().is_some_and(Exchange::timed_out);
+            let outcome = if slow {
+                Outcome::Failure
+            } else {
+                Outcome::Unknown
+            };
+            self.set
+                .record(&self.endpoint, outcome, self.begun.elapsed());
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The endpoints of one entry: fed by discovery, picked from by every worker.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::uri::Authority;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::eject::State;
+use super::{EjectParams, Endpoint, Outcome};
+use crate::discovery::LookupError;
+use crate::fault::{Fault, Reason};
+
+/// What discovery found: one address under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// What it is called in `Host` and `:authority`.
+    pub authority: Authority,
+    /// Its share relative to the other endpoints', at least 1.
+    pub weight: u32,
+}
+
+/// The endpoints of one entry. Shared by all workers.
+#[derive(Debug)]
+pub struct EndpointSet {
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    version: AtomicU64,
+    eject: Option<EjectParams>,
+    ejections: AtomicU64,
+    ejecting: Mutex<()>,
+    /// Whether discovery has ended its first look-up, and why it found nothing.
+    settled: watch::Sender<Option<Option<LookupError>>>,
+}
+
+impl EndpointSet {
+    /// An empty set; `eject` says when endpoints are taken out of the rotation, none for never.
+    pub fn new(eject: Option<EjectParams>) -> Self {
+        Self {
+            endpoints: ArcSwap::from_pointee(Vec::new()),
+            version: AtomicU64::new(0),
+            eject,
+            ejections: AtomicU64::new(0),
+            ejecting: Mutex::default(),
+            settled: watch::Sender::new(None),
+        }
+    }
+
+    /// Replaces the targets. What is known of those that stay is kept.
+    pub fn update(&self, targets: Vec<Target>, failure: Option<LookupError>) {
+        let old = self.endpoints.load();
+        let same =
+            old.len() == targets.len() && old.iter().zip(&targets).all(|(e, t)| e.target() == t);
+        if !same {
+            let mut known: std::collections::HashMap<SocketAddr, Vec<Arc<Endpoint>>> =
+                Default::default();
+            for endpoint in old.iter() {
+                known
+                    .entry(endpoint.address())
+                    .or_default()
+                    .push(Arc::clone(endpoint));
+            }
+            let keep = |target: &Target| {
+                known
+                    .get(&target.address)?
+                    .iter()
+                    .find(|e| e.target() == target)
+                    .cloned()
+            };
+            let new = targets
+                .into_iter()
+                .map(|target| keep(&target).unwrap_or_else(|| Endpoint::new(target)));
+            self.endpoints.store(Arc::new(new.collect()));
+            self.version.fetch_add(1, Relaxed);
+        }
+        self.settled.send_if_modified(|settled| {
+            let changed = settled.as_ref() != Some(&failure);
+            *settled = Some(failure);
+            changed
+        });
+    }
+
+    /// Changes whenever the endpoints do.
+    pub fn version(&self) -> u64 {
+        self.version.load(Relaxed)
+    }
+
+    /// The endpoints at this moment.
+    pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
+        self.endpoints.load_full()
+    }
+
+    /// When endpoints are ejected.
+    pub fn eject_params(&self) -> Option<&EjectParams> {
+        self.eject.as_ref()
+    }
+
+    /// Ejections so far.
+    pub fn ejections(&self) -> u64 {
+        self.ejections.load(Relaxed)
+    }
+
+    /// Waits until discovery has ended its first look-up, well or not.
+    pub async fn settled(&self) {
+        // The sender lives as long as `self`: this cannot fail.
+        let _ = self.settled.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Whether the first look-up has ended.
+    pub fn is_settled(&self) -> bool {
+        self.settled.borrow().is_some()
+    }
+
+    /// Why there is no endpoint.
+    pub fn absence(&self) -> Fault {
+        match &*self.settled.borrow() {
+            Some(Some(failure)) => Fault::unseen(failure.reason, failure.text.clone()),
+            Some(None) => {
+                Fault::unseen(Reason::DestinationUnavailable, "the entry has no endpoint")
+            }
+            None => Fault::unseen(Reason::DnsTimeout, "the first look-up has not ended yet"),
+        }
+    }
+
+    /// Records how a try on `endpoint` went: `latency` to the head of its answer.
+    pub fn record(&self, endpoint: &Endpoint, outcome: Outcome, latency: Duration) {
+        let now = Instant::now();
+        match outcome {
+            Outcome::Success => {
+                endpoint.load().observe(latency, now);
+                endpoint.health().succeeded();
+            }
+            Outcome::Failure => {
+                // A quick refusal must not look like a quick answer.
+                let worse = Duration::from_nanos((endpoint.load().latency_at(now) * 2.0) as u64);
+                endpoint
+                    .load()
+                    .observe(latency.max(worse).min(Duration::from_secs(10)), now);
+                if let Some(params) = &self.eject
+                    && endpoint.health().failed(params, now)
+                {
+                    self.eject(endpoint, params, now);
+                }
+            }
+            Outcome::Unknown => {}
+        }
+    }
+
+    fn eject(&self, endpoint: &Endpoint, params: &EjectParams, now: Instant) {
+        let _one_at_a_time = self.ejecting.lock();
+        let endpoints = self.endpoints.load();
+        let out = endpoints
+            .iter()
+            .filter(|e| e.health().state(params, now) == State::Ejected)
+            .count();
+        let allowed = (endpoints.len() as f64 * params.at_most).floor() as usize;
+        if out >= allowed || endpoint.health().state(params, now) == State::Ejected {
+            return;
+        }
+        let period = endpoint.health().eject(params, now);
+        self.ejections.fetch_add(1, Relaxed);
+        tracing::warn!(address = %endpoint.address(), ?period, "endpoint ejected");
+    }
+}

@@ -1,0 +1,246 @@
+//! One entry: where the workload connects to, where that leads, and how failures are met.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Count, Duration, ListenAddress, Method, OrOff, Percent, Rate, RetryOn, Size, StatusRange, To,
+};
+
+/// One entry of a section. `listen` and `to` are required, every other key has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "a map with `listen` and `to`"
+)]
+pub struct Entry {
+    /// Where the workload connects to.
+    pub listen: ListenAddress,
+    /// Where that leads: a URL, or a list of URLs of one scheme.
+    pub to: To,
+    /// How the endpoints are found. Default: `dns` if a host of `to` is a name, else `static`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Discover")]
+    pub discover: Option<Discover>,
+    /// How long each step may take.
+    #[serde(default)]
+    pub timeout: Timeouts,
+    /// When and how often a failed try is repeated, or `off`.
+    #[serde(default)]
+    pub retry: OrOff<Retry>,
+    /// When a failing endpoint is left out, or `off`.
+    #[serde(default)]
+    pub eject: OrOff<Eject>,
+    /// How an endpoint is picked. Default: `p2c`.
+    #[serde(default)]
+    pub balance: Balance,
+    /// How many connections are held and for how long.
+    #[serde(default)]
+    pub pool: Pool,
+    /// The most that the header section of a request or a response may take, `1KiB` to `1MiB`.
+    /// Default: `64KiB`.
+    #[serde(default = "default_max_headers")]
+    pub max_headers: Size,
+}
+
+const fn default_max_headers() -> Size {
+    Size::from_kib(64)
+}
+
+impl Entry {
+    /// An entry with every default.
+    pub fn new(listen: ListenAddress, to: To) -> Self {
+        Self {
+            listen,
+            to,
+            discover: None,
+            timeout: Timeouts::default(),
+            retry: OrOff::default(),
+            eject: OrOff::default(),
+            balance: Balance::default(),
+            pool: Pool::default(),
+            max_headers: default_max_headers(),
+        }
+    }
+
+    /// How the endpoints are found: as written, else `dns` if a host is a name, else `static`.
+    ///
+    /// In a [`Document`](super::Document) the field `discover` says it too.
+    pub fn discovery(&self) -> Discover {
+        let named = self
+            .to
+            .targets
+            .iter()
+            .any(|target| target.to.host.is_name());
+        self.discover.unwrap_or(if named {
+            Discover::Dns
+        } else {
+            Discover::Static
+        })
+    }
+}
+
+/// How the endpoints of an entry are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Discover {
+    /// The A and AAAA records of each name; addresses are taken as they are.
+    Dns,
+    /// The addresses in `to`, which must all be IP addresses.
+    Static,
+}
+
+/// How an endpoint is picked for a try.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// The less loaded of two picked at random ("power of two choices").
+    #[default]
+    P2c,
+}
+
+/// How long each step may take. A duration of zero is an error: `off` removes a limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    default,
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "a map of timeouts"
+)]
+pub struct Timeouts {
+    /// From the request's arrival to the response's head, all tries together, or `off`.
+    /// Default: `30s`.
+    pub request: OrOff<Duration>,
+    /// From the start of one try to the response's head, or `off`. Default: `off`.
+    pub r#try: OrOff<Duration>,
+    /// To make a connection to an endpoint. Default: `1s`.
+    pub connect: Duration,
+    /// Without a byte in either direction on a body, a tunnel or a connection, or `off`.
+    /// Default: `5m`.
+    pub idle: OrOff<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            request: OrOff::On(Duration::from_secs(30)),
+            r#try: OrOff::Off,
+            connect: Duration::from_secs(1),
+            idle: OrOff::On(Duration::from_secs(300)),
+        }
+    }
+}
+
+/// When and how often a failed try is repeated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    default,
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "a map or `off`"
+)]
+pub struct Retry {
+    /// The tries after the first one, 0 to 10. Default: 2.
+    pub attempts: Count<0, 10>,
+    /// The failures that permit another try. Default: `[connect, reset, timeout, 502-504]`.
+    pub on: Vec<RetryOn>,
+    /// The share of recent requests that may be retried. Default: `20%`.
+    pub budget: Percent,
+    /// The retries that are always permitted on top of the budget. Default: `10/s`.
+    pub floor: Rate,
+    /// The most of a request's body that is kept to be sent again. Default: `64KiB`.
+    pub body: Size,
+    /// The mean wait before the first retry; it doubles with each. Default: `25ms`.
+    pub backoff: Duration,
+    /// The longest wait before a retry, no less than `backoff`. Default: `250ms`.
+    pub max_backoff: Duration,
+    /// The methods that may be sent again once a request may have been processed.
+    /// Default: `[GET, HEAD, OPTIONS, TRACE, PUT, DELETE]`, the idempotent ones (RFC 9110,
+    /// section 9.2.2).
+    pub methods: Vec<Method>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        use http::Method as M;
+        let methods = [M::GET, M::HEAD, M::OPTIONS, M::TRACE, M::PUT, M::DELETE];
+        let statuses = StatusRange::new(502, 504).map(RetryOn::Status);
+        Self {
+            attempts: Count::clamped(2),
+            on: [RetryOn::Connect, RetryOn::Reset, RetryOn::Timeout]
+                .into_iter()
+                .chain(statuses)
+                .collect(),
+            budget: Percent::new(20),
+            floor: Rate::per_second(10),
+            body: Size::from_kib(64),
+            backoff: Duration::from_millis(25),
+            max_backoff: Duration::from_millis(250),
+            methods: methods.map(Method).into(),
+        }
+    }
+}
+
+/// When a failing endpoint is left out, and for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    default,
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "a map or `off`"
+)]
+pub struct Eject {
+    /// The failures in a row after which an endpoint is left out, 1 to 1000000. Default: 5.
+    pub failures: Count<1, 1_000_000>,
+    /// How long it is left out the first time. Default: `10s`.
+    pub r#for: Duration,
+    /// The most of an entry's endpoints that are left out at once. Default: `50%`.
+    pub at_most: Percent,
+    /// How long a returning endpoint takes to get its full share back. Default: `10s`.
+    pub recover: Duration,
+}
+
+impl Default for Eject {
+    fn default() -> Self {
+        Self {
+            failures: Count::clamped(5),
+            r#for: Duration::from_secs(10),
+            at_most: Percent::new(50),
+            recover: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How many connections to the endpoints are held, and for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    default,
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "a map of limits"
+)]
+pub struct Pool {
+    /// The most connections of the entry, 1 to 1000000. Default: 1024.
+    pub connections: Count<1, 1_000_000>,
+    /// The most requests that wait for a connection, 0 to 1000000. Default: 1024.
+    pub pending: Count<0, 1_000_000>,
+    /// The most requests at once on one HTTP/2 connection, 1 to 65536. Default: 100.
+    pub streams: Count<1, 65_536>,
+    /// How long an unused connection is kept. Default: `60s`.
+    pub idle: Duration,
+    /// How long a connection is used for new requests, or `off`. Default: `10m`.
+    pub age: OrOff<Duration>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            connections: Count::clamped(1024),
+            pending: Count::clamped(1024),
+            streams: Count::clamped(100),
+            idle: Duration::from_secs(60),
+            age: OrOff::On(Duration::from_secs(600)),
+        }
+    }
+}

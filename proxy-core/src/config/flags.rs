@@ -1,0 +1,187 @@
+//! A configuration from the flags of the command line, alone or on top of a file.
+
+use std::str::FromStr;
+
+use super::{
+    Document, Entry, EntryName, Error, Errors, Invalid, ListenAddress, To, Url, errors::Place,
+    validate::validate,
+};
+
+/// The flags that make or change a configuration, as they were written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--listen`, in order; the n-th belongs to the n-th `--to`.
+    pub listen: Vec<String>,
+    /// `--to`, in order.
+    pub to: Vec<String>,
+    /// `--admin`: an address or `off`.
+    pub admin: Option<String>,
+    /// `--workers`: a number or `auto`.
+    pub workers: Option<String>,
+    /// `--access-log`: `all`, `errors` or `off`.
+    pub access_log: Option<String>,
+    /// `--dns-server`: an address, with a port where it is not 53. They replace those of a file.
+    pub dns_servers: Vec<String>,
+}
+
+impl Flags {
+    /// A configuration from these flags alone.
+    ///
+    /// # Errors
+    /// A flag is wrong, or there is no pair of `--listen` and `--to`.
+    pub fn document(&self) -> Result<Document, Errors> {
+        if self.listen.is_empty() && self.to.is_empty() {
+            let help = "name a file with `-c FILE`, or write `--listen localhost:9000 --to http://users:8080`";
+            let place = Place::Flag {
+                flag: "--listen".to_owned(),
+            };
+            return Err(Error::new("there is nothing to serve", help, place).into());
+        }
+        self.apply(Document::default())
+    }
+
+    /// A document with what these flags say on top: entries named `default`, `default-2` and so
+    /// on are added, settings are replaced.
+    ///
+    /// # Errors
+    /// A flag is wrong, or an entry of its name is in the document already.
+    pub fn apply(&self, document: Document) -> Result<Document, Errors> {
+        let mut change = Change {
+            document,
+            errors: Vec::new(),
+        };
+        change.settings(self);
+        change.entries(self);
+        let Change {
+            mut document,
+            mut errors,
+        } = change;
+        document.complete();
+        errors.extend(validate(&document));
+        Errors::check(errors)?;
+        Ok(document)
+    }
+}
+
+struct Change {
+    document: Document,
+    errors: Vec<Error>,
+}
+
+impl Change {
+    fn settings(&mut self, flags: &Flags) {
+        if let Some(admin) = self.optional("--admin", flags.admin.as_deref(), &["admin"]) {
+            self.document.config.admin = admin;
+        }
+        if let Some(workers) = self.optional("--workers", flags.workers.as_deref(), &["workers"]) {
+            self.document.config.workers = workers;
+        }
+        if let Some(log) =
+            self.optional("--access-log", flags.access_log.as_deref(), &["access-log"])
+        {
+            self.document.config.access_log = log;
+        }
+        let servers = flags.dns_servers.iter();
+        let servers: Vec<_> = servers
+            .filter_map(|server| self.value("--dns-server", server, &["dns", "servers"]))
+            .collect();
+        if !servers.is_empty() {
+            self.document.config.dns.servers = servers;
+        }
+    }
+
+    fn entries(&mut self, flags: &Flags) {
+        let mut to = flags.to.iter();
+        for (number, listen) in (1..).zip(&flags.listen) {
+            let Some(to) = to.next() else {
+                self.wrong(
+                    shown("--listen", listen),
+                    "`--listen` without its `--to`",
+                    "add `--to URL`",
+                );
+                continue;
+            };
+            let name = if number == 1 {
+                "default".to_owned()
+            } else {
+                format!("default-{number}")
+            };
+            self.entry(&name, listen, to);
+        }
+        for to in to {
+            self.wrong(
+                shown("--to", to),
+                "`--to` without its `--listen`",
+                "add `--listen ADDRESS`",
+            );
+        }
+    }
+
+    fn entry(&mut self, name: &str, listen: &str, to: &str) {
+        let Ok(key) = name.parse::<EntryName>() else {
+            return;
+        };
+        if self.document.config.ambassador.contains_key(&key) {
+            let message = format!("the file has an entry `{name}` already");
+            return self.wrong(
+                shown("--listen", listen),
+                message,
+                "rename the entry in the file",
+            );
+        }
+        let address: Option<ListenAddress> =
+            self.value("--listen", listen, &["ambassador", name, "listen"]);
+        let url: Option<Url> = self.value("--to", to, &["ambassador", name, "to"]);
+        self.document
+            .flags
+            .push((path(&["ambassador", name]), shown("--listen", listen)));
+        if let (Some(address), Some(url)) = (address, url) {
+            self.document
+                .config
+                .ambassador
+                .insert(key, Entry::new(address, To::from(url)));
+        }
+    }
+
+    fn optional<T: FromStr<Err = Invalid>>(
+        &mut self,
+        flag: &str,
+        text: Option<&str>,
+        at: &[&str],
+    ) -> Option<T> {
+        self.value(flag, text?, at)
+    }
+
+    /// Reads the value of a flag, and notes that the value at the path comes from it.
+    fn value<T: FromStr<Err = Invalid>>(
+        &mut self,
+        flag: &str,
+        text: &str,
+        at: &[&str],
+    ) -> Option<T> {
+        match text.parse() {
+            Ok(value) => {
+                self.document.flags.push((path(at), shown(flag, text)));
+                Some(value)
+            }
+            Err(Invalid { message, help }) => {
+                self.wrong(shown(flag, text), message, help);
+                None
+            }
+        }
+    }
+
+    fn wrong(&mut self, flag: String, message: impl Into<String>, help: impl Into<String>) {
+        self.errors
+            .push(Error::new(message, help, Place::Flag { flag }));
+    }
+}
+
+/// A flag as it was written.
+fn shown(flag: &str, text: &str) -> String {
+    format!("{flag} {text}")
+}
+
+fn path(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,51 @@
+//! The configuration file: what an operator may write, read with every mistake located.
+//!
+//! [`parse`] turns text into a [`Document`]: the [`Config`] that mirrors the file, with every
+//! default filled in, and the places of its values, so that a later stage can add errors of its
+//! own with [`Document::error_at`]. All errors of a file are reported in one run, each with its
+//! line, column, a snippet and a remedy.
+//!
+//! Invariants: a value that exists is valid on its own (units, ranges and grammar are checked by
+//! its type); rules that join several values hold in every [`Document`]. Units are always written.
+//!
+//! This module starts nothing, resolves nothing and opens nothing but the file it is given.
+
+mod count;
+mod document;
+mod effective;
+mod entry;
+mod errors;
+mod flags;
+mod listen;
+mod name;
+mod off;
+mod read;
+mod root;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod to;
+mod tree;
+mod units;
+mod url;
+mod validate;
+mod when;
+mod written;
+
+pub use count::Count;
+pub use document::Document;
+pub use effective::effective;
+pub use entry::{Balance, Discover, Eject, Entry, Pool, Retry, Timeouts};
+pub use errors::{Error, Errors};
+pub use flags::Flags;
+pub use listen::{DnsServer, ListenAddress, ListenHost};
+pub use name::EntryName;
+pub use off::OrOff;
+pub use read::{parse, parse_bytes, read};
+pub use root::{AccessLog, Config, Dns, Drain, Ignored, Workers};
+pub use schema::schema;
+pub use to::{Target, To};
+pub use units::{Duration, Percent, Rate, Size};
+pub use url::{Host, Scheme, Url};
+pub use when::{Method, RetryOn, StatusRange};
+pub use written::Invalid;

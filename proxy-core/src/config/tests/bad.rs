@@ -1,0 +1,350 @@
+//! Each kind of mistake in keys and values: where it is found, and what its remedy is.
+
+use super::support::{assert_mistake, document, entry, mistakes};
+
+#[test]
+fn an_unknown_key_is_told_with_the_nearest_known_one() {
+    assert_mistake(
+        &entry("tiemout: {request: 5s}"),
+        "5:5 unknown key `tiemout` | did you mean `timeout`?",
+    );
+    assert_mistake(
+        &entry("max_headers: 1KiB"),
+        "5:5 unknown key `max_headers` | did you mean `max-headers`?",
+    );
+    assert_mistake(
+        &entry("pool: {zzz: 1}"),
+        "5:12 unknown key `zzz` | the keys here are `connections`, `pending`, `streams`, `idle` and `age`",
+    );
+}
+
+#[test]
+fn a_duplicate_key_is_told_with_the_line_of_the_first() {
+    assert_mistake(
+        &entry("to: http://b"),
+        "5:5 duplicate key `to` | it already stands on line 4",
+    );
+}
+
+#[test]
+fn a_missing_key_is_told_at_the_entry() {
+    let text = "ambassador:\n  users:\n    to: http://users\n";
+    assert_mistake(
+        text,
+        "2:3 missing key `listen` | add `listen: ...` below this",
+    );
+}
+
+#[test]
+fn a_key_without_a_value_is_a_mistake() {
+    assert_mistake(
+        &entry("retry:"),
+        "5:5 expected a map or `off`, found nothing | ",
+    );
+    assert_mistake(
+        &entry("discover:"),
+        "5:5 expected `dns` or `static`, found nothing | ",
+    );
+    assert_mistake("ambassador:\n", "1:1 expected a map, found nothing | ");
+}
+
+#[test]
+fn a_value_of_another_type_is_a_mistake() {
+    assert_mistake(
+        &entry("timeout: 5s"),
+        "5:14 expected a map of timeouts, found the text `5s` | ",
+    );
+    assert_mistake(
+        &entry("timeout: [5s]"),
+        "5:5 expected a map of timeouts, found a list | ",
+    );
+    assert_mistake(
+        &entry("retry: [2]"),
+        "5:5 expected a value or `off`, found a list | ",
+    );
+    assert_mistake(
+        &entry("retry: {on: connect}"),
+        "5:17 expected a list, found the text `connect` | write `[connect]`",
+    );
+    assert_mistake(
+        &entry("pool: {pending: many}"),
+        "5:21 expected a whole number from 0 to 1000000, found the text `many` | ",
+    );
+    assert_mistake(
+        &entry("pool: {idle: {}}"),
+        "5:12 expected a duration such as `5s`, found a map | ",
+    );
+    assert_mistake(
+        &entry("pool: {idle: true}"),
+        "5:18 `true` is not a duration | write it like `5s`",
+    );
+    assert_mistake("- a\n", "1:1 expected a map of settings, found a list | ");
+}
+
+#[test]
+fn a_bare_number_is_told_its_unit() {
+    assert_mistake(
+        &entry("timeout: {request: 5}"),
+        "5:24 `5` has no unit, and a duration needs one | write `5s`",
+    );
+    assert_mistake(
+        &entry("retry: {body: 65536}"),
+        "5:19 `65536` has no unit, and a size needs one | write `65536B`",
+    );
+    assert_mistake(
+        &entry("retry: {budget: 20}"),
+        "5:21 `20` has no unit, and a percentage needs one | write `20%`",
+    );
+    assert_mistake(
+        &entry("retry: {floor: 10}"),
+        "5:20 `10` has no unit, and a rate needs one | write `10/s`",
+    );
+}
+
+#[test]
+fn an_unknown_unit_is_told_the_known_ones() {
+    assert_mistake(
+        &entry("timeout: {request: 5sec}"),
+        "5:24 unknown unit of time in `5sec` | the units are `ms`, `s`, `m` and `h`, one to a value",
+    );
+    assert_mistake(
+        &entry("max-headers: 64k"),
+        "5:18 unknown unit of size in `64k` | write `64KiB`; the units are `B`, `KiB`, `MiB` and `GiB`",
+    );
+}
+
+#[test]
+fn numbers_out_of_range_are_mistakes() {
+    assert_mistake(
+        &entry("retry: {attempts: 11}"),
+        "5:23 11 is out of range | write a number from 0 to 10",
+    );
+    assert_mistake(
+        "workers: 0",
+        "1:10 0 is out of range | write a number from 1 to 1024, or `auto`",
+    );
+    assert_mistake(
+        "dns: {attempts: -1}",
+        "1:17 -1 is out of range | write a number from 1 to 10",
+    );
+    assert_mistake(
+        &entry("max-headers: 2MiB"),
+        "5:18 2MiB is out of range | write a size from `1KiB` to `1MiB`",
+    );
+    assert_mistake(
+        &entry("timeout: {request: 0s}"),
+        "5:24 no time at all | write more than `0s`, or `off` for no limit",
+    );
+    assert_mistake(
+        &entry("timeout: {connect: 0ms}"),
+        "5:24 no time at all | write more than `0s`",
+    );
+    assert_mistake(
+        "dns: {timeout: 0s}",
+        "1:16 no time at all | write more than `0s`",
+    );
+    let weight = "ambassador: {a: {listen: localhost:1, to: [{to: http://a, weight: 0}]}}";
+    assert_mistake(
+        weight,
+        "1:67 0 is out of range | write a number from 1 to 1000",
+    );
+}
+
+#[test]
+fn urls_that_no_upstream_has_are_mistakes() {
+    let to = |url: &str| {
+        mistakes(&format!(
+            "ambassador: {{a: {{listen: localhost:1, to: {url}}}}}"
+        ))
+        .remove(0)
+    };
+    let unsupported = "this version speaks `http`, `h2c` and `tcp` to upstreams";
+    assert_eq!(
+        to("https://a"),
+        format!("1:43 unsupported scheme `https` | {unsupported}")
+    );
+    assert_eq!(
+        to("tls://a:1"),
+        format!("1:43 unsupported scheme `tls` | {unsupported}")
+    );
+    assert_eq!(
+        to("a:8080"),
+        "1:43 `a:8080` is not a URL | write it with its scheme, like `http://a:8080`"
+    );
+    assert_eq!(
+        to("http://a/b?c"),
+        "1:43 `/b?c` after the host: `to` takes no path or query | the request brings its own: write `http://a`"
+    );
+    assert_eq!(
+        to("http://u:p@a:1"),
+        "1:43 a user stands in the URL | credentials do not belong here: write `http://a:1`"
+    );
+    assert_eq!(
+        to("tcp://a"),
+        "1:43 a `tcp` URL needs a port | write one, like `tcp://a:5432`"
+    );
+    assert_eq!(
+        to("http://a:0"),
+        "1:43 `0` is not a port | write a number from 1 to 65535"
+    );
+    assert_eq!(
+        to("http://10.0.0.300"),
+        "1:43 `10.0.0.300` is not a host: it ends in a number and is no IPv4 address | write a host name, an IPv4 address, or an IPv6 address in brackets"
+    );
+    assert!(to("http://::1:80").starts_with("1:43 `::1:80` has too many colons"));
+    assert!(
+        to("{to: http://a}").starts_with("1:39 a map stands where a URL or a list of URLs belongs")
+    );
+}
+
+#[test]
+fn a_list_of_urls_has_one_scheme_and_at_least_one_url() {
+    let list = |to: &str| format!("ambassador: {{a: {{listen: localhost:1, to: {to}}}}}");
+    assert_mistake(
+        &list("[]"),
+        "1:39 `to` is an empty list | write at least one URL",
+    );
+    assert_mistake(
+        &list("[http://a, h2c://b:1]"),
+        "1:54 `h2c` among `http` URLs | all URLs of one entry have one scheme: write `http://b:1`",
+    );
+    // What was reported already leaves no gap that is reported again.
+    assert_mistake(
+        &list("[ftp://a]"),
+        "1:44 unsupported scheme `ftp` | this version speaks `http`, `h2c` and `tcp` to upstreams",
+    );
+}
+
+#[test]
+fn static_endpoints_are_addresses() {
+    assert_mistake(
+        &entry("discover: static"),
+        "4:9 `users` is a name, and `discover: static` takes addresses | write an IP address, or `discover: dns`",
+    );
+    assert_mistake(
+        &entry("discover: dnss"),
+        "5:15 unknown value `dnss` | did you mean `dns`?",
+    );
+}
+
+#[test]
+fn a_retry_waits_no_less_than_its_backoff() {
+    assert_mistake(
+        &entry("retry: {backoff: 1s, max-backoff: 10ms}"),
+        "5:39 `max-backoff` 10ms is less than `backoff` 1s | write at least `1s`",
+    );
+    assert_mistake(
+        &entry("retry: {backoff: 1s}"),
+        "5:5 `max-backoff` 250ms is less than `backoff` 1s | write at least `1s`",
+    );
+}
+
+#[test]
+fn reasons_and_methods_of_retries_are_checked() {
+    let help = "use `connect`, `reset`, `timeout`, `unavailable`, or a status such as `503`, `502-504`, `5xx`";
+    assert_mistake(
+        &entry("retry: {on: [conect]}"),
+        &format!("5:18 `conect` is no reason for a retry | {help}"),
+    );
+    let help = "statuses run from 100 to 599, the lower one first";
+    assert_mistake(
+        &entry("retry: {on: [504-502]}"),
+        &format!("5:18 `504-502` is not a range of statuses | {help}"),
+    );
+    assert_mistake(
+        &entry("retry: {methods: [get]}"),
+        "5:23 `get` is not in upper case | write `GET`",
+    );
+}
+
+#[test]
+fn names_of_entries_are_labels_and_their_content_is_checked_all_the_same() {
+    let text = "ambassador:\n  Users:\n    listen: localhost:1\n    to: http://a/b\n";
+    let found = mistakes(text);
+    assert!(
+        found[0].starts_with("2:3 `Users` is not a name of an entry | use lower-case letters"),
+        "{found:?}"
+    );
+    assert!(found[1].starts_with("4:9 `/b` after the host"), "{found:?}");
+    let long = format!(
+        "ambassador: {{{}: {{listen: localhost:1, to: http://a}}}}",
+        "a".repeat(64)
+    );
+    assert!(mistakes(&long)[0].contains("has more than 63 characters"));
+}
+
+#[test]
+fn addresses_to_listen_on_are_checked() {
+    let admin = |address: &str| mistakes(&format!("admin: {address}")).remove(0);
+    assert_eq!(
+        admin("9000"),
+        "1:8 `9000` is not an address to listen on | write `localhost:9000`, or `\"*:9000\"` for every address"
+    );
+    assert_eq!(
+        admin("10.0.0.1"),
+        "1:8 `10.0.0.1` is not an address to listen on | add the port, like `10.0.0.1:9000`"
+    );
+    assert_eq!(
+        admin("\"::1\""),
+        "1:8 `::1` is not an address to listen on | add the port, like `[::1]:9000`"
+    );
+    assert_eq!(
+        admin("localhost:70000"),
+        "1:8 `70000` is not a port | write a number from 0 to 65535"
+    );
+    assert!(
+        admin("web:80")
+            .starts_with("1:8 cannot listen on the host `web` | the host is an IP address")
+    );
+    assert!(admin("\":80\"").starts_with("1:8 `:80` names no host | write `localhost:80`"));
+}
+
+#[test]
+fn two_listeners_cannot_take_one_address() {
+    let two = |a: &str, b: &str| {
+        format!(
+            "admin: off\nambassador:\n  b: {{listen: {a}, to: http://a}}\n  a: {{listen: {b}, to: http://a}}\n"
+        )
+    };
+    assert_mistake(
+        &two("localhost:9000", "127.0.0.1:9000"),
+        "4:15 `127.0.0.1:9000` is taken by `b` | give each listener its own port",
+    );
+    assert_mistake(
+        &two("10.0.0.1:9000", "\"*:9000\""),
+        "4:15 `*:9000` is taken by `b` | give each listener its own port",
+    );
+    for (a, b) in [
+        ("localhost:0", "localhost:0"),
+        ("127.0.0.1:1", "127.0.0.2:1"),
+        ("127.0.0.1:1", "\"[::1]:1\""),
+    ] {
+        assert!(document(&two(a, b)).is_ok(), "{a} {b}");
+    }
+    let admin = "ambassador: {a: {listen: localhost:15000, to: http://a}}";
+    assert_mistake(
+        admin,
+        "1:26 `localhost:15000` is taken by `admin` | give each listener its own port",
+    );
+}
+
+#[test]
+fn variables_that_are_not_set_are_mistakes_at_their_place() {
+    assert_mistake(
+        "admin: localhost:${NOPE}",
+        "1:18 the environment variable `NOPE` is not set | set it, or give a default: `${NOPE:-default}`",
+    );
+    assert_mistake(
+        "admin: $PORT",
+        "1:8 a lone `$` | write `${NAME}` for a variable, or `$$` for a `$`",
+    );
+    assert_mistake(
+        "admin: ${PORT",
+        "1:8 `${` without its `}` | close it, or write `$$` for a `$`",
+    );
+    let help = "write `${NAME}` or `${NAME:-default}`, the name in letters, digits and `_`";
+    assert_mistake(
+        "admin: ${1:?x}",
+        &format!("1:8 `${{1:?x}}` names no variable | {help}"),
+    );
+}

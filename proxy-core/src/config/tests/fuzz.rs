@@ -1,0 +1,102 @@
+//! No text makes the reader panic, and what it accepts survives being written out.
+
+use proptest::prelude::*;
+
+use super::support::{FULL, document};
+use crate::config::{effective, parse_bytes};
+
+/// Reads a text; errors must be printable, and an accepted configuration must read back equal.
+fn survives(text: &str) -> Result<(), TestCaseError> {
+    match document(text) {
+        Err(errors) => prop_assert!(errors.to_string().contains("in the configuration")),
+        Ok(first) => {
+            let written = effective(&first.config);
+            let again = document(&written).map(|document| document.config);
+            prop_assert_eq!(again.ok(), Some(first.config), "{}", written);
+        }
+    }
+    Ok(())
+}
+
+/// Pieces of files, right and wrong.
+fn piece() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "ambassador",
+        "users",
+        "listen",
+        "to",
+        "retry",
+        "timeout",
+        "admin",
+        "workers",
+        "sidecar",
+        ": ",
+        ":",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "- ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ", ",
+        "\"",
+        "'",
+        "${PORT}",
+        "${NOPE:-1}",
+        "${",
+        "}",
+        "$$",
+        "off",
+        "5s",
+        "5",
+        "64KiB",
+        "localhost:9000",
+        "http://a:1",
+        "&a ",
+        "*a",
+        "!!str ",
+        "# x",
+        "|\n",
+        ">-\n",
+        "---\n",
+        "...\n",
+        "\t",
+        "? ",
+        "\u{feff}",
+        "\u{e000}",
+        "%YAML 1.2\n",
+        "\\",
+        "é",
+        "\r",
+        "0x1f",
+        "~",
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn on_arbitrary_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = parse_bytes(&bytes, "remora.yaml", &|_| None);
+    }
+
+    #[test]
+    fn on_arbitrary_text(text in any::<String>()) {
+        survives(&text)?;
+    }
+
+    #[test]
+    fn on_pieces_of_files(pieces in prop::collection::vec(piece(), 0..40)) {
+        survives(&pieces.concat())?;
+    }
+
+    #[test]
+    fn on_a_file_with_pieces_put_in(at in 0..FULL.len(), cut in 0..12_usize, new in piece()) {
+        let (start, end) = (at, (at + cut).min(FULL.len()));
+        prop_assume!(FULL.is_char_boundary(start) && FULL.is_char_boundary(end));
+        survives(&format!("{}{new}{}", &FULL[..start], &FULL[end..]))?;
+    }
+}

@@ -1,0 +1,169 @@
+//! A file: its text, its tree, and the places in it.
+
+use serde::de::DeserializeOwned;
+
+use super::{
+    build::{Mistake, build},
+    cursor::Cursor,
+    failure::{Failure, What},
+    interpolate::{Env, interpolate},
+    node::{NodeId, Tree},
+};
+use crate::config::{
+    Error,
+    errors::{MOST_ERRORS, Place, Spot},
+};
+
+/// The start of the names that replace wrong ones: fit for an entry, and unlikely in a file.
+const STAND_IN: &str = "wrong-name-";
+
+/// A file that was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    file: String,
+    text: String,
+    tree: Tree,
+}
+
+impl Source {
+    /// Reads the tree of a text; mistakes that leave the rest readable go to `errors`.
+    ///
+    /// # Errors
+    /// The text is not YAML; it is the only error then.
+    pub(crate) fn new(
+        file: &str,
+        text: &str,
+        env: Env<'_>,
+        errors: &mut Vec<Error>,
+    ) -> Result<Self, Error> {
+        let mut source = Self {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            tree: Tree::default(),
+        };
+        let mut mistakes = Vec::new();
+        match build(&source.text, &mut mistakes) {
+            Ok(tree) => source.tree = tree,
+            Err(mistake) => return Err(source.error(mistake)),
+        }
+        interpolate(&mut source.tree, &source.text, env, &mut mistakes);
+        errors.extend(
+            mistakes
+                .into_iter()
+                .take(MOST_ERRORS)
+                .map(|mistake| source.error(mistake)),
+        );
+        Ok(source)
+    }
+
+    /// The name of the file.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Whether nothing but comments stands in the file.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self.tree.root() {
+            Some(root) => matches!(self.tree.text(root), Some("" | "~" | "null")),
+            None => true,
+        }
+    }
+
+    /// Reads a value from the tree, cutting off whatever does not fit and reading again until the
+    /// rest does; `None` where no rest does.
+    pub(crate) fn read<T: DeserializeOwned>(&mut self, errors: &mut Vec<Error>) -> Option<T> {
+        let root = self.tree.root()?;
+        while errors.len() < MOST_ERRORS && !self.tree.node(root).pruned {
+            match T::deserialize(Cursor {
+                tree: &self.tree,
+                id: root,
+            }) {
+                Ok(value) => return Some(value),
+                Err(failure) => self.cut(failure, root, errors),
+            }
+        }
+        None
+    }
+
+    /// The place of a value, or of the nearest part around it that was written.
+    pub(crate) fn place(&self, path: &[&str]) -> Place {
+        let spot = match (self.find(path), self.tree.root()) {
+            (Some(id), _) | (None, Some(id)) => self.tree.spot(id),
+            (None, None) => {
+                return Place::Whole {
+                    file: self.file.clone(),
+                };
+            }
+        };
+        self.place_of(spot)
+    }
+
+    /// Whether a value was written and a part of it was found wrong.
+    pub(crate) fn has_cuts(&self, path: &[&str]) -> bool {
+        let exact = path.iter().try_fold(self.tree.root(), |id, name| {
+            Some(self.tree.child(id?, name))
+        });
+        exact.flatten().is_some_and(|id| self.tree.has_cuts(id))
+    }
+
+    /// The node of the longest part of a path that was written.
+    fn find(&self, path: &[&str]) -> Option<NodeId> {
+        let mut found = self.tree.root()?;
+        for name in path {
+            match self.tree.child(found, name) {
+                Some(child) => found = child,
+                None => break,
+            }
+        }
+        Some(found)
+    }
+
+    /// Records a failure and takes its cause out of the tree.
+    fn cut(&mut self, failure: Failure, root: NodeId, errors: &mut Vec<Error>) {
+        let id = failure.at.unwrap_or(root);
+        let known = match failure.what {
+            What::MissingKey { key } => {
+                let lost = |entry| self.tree.is_cut(entry) && self.tree.text(entry.0) == Some(key);
+                self.tree.entries(id).iter().any(|entry| lost(*entry))
+            }
+            What::UnknownKey { .. } | What::Value { .. } => false,
+        };
+        if !known {
+            let (message, help) = failure.texts();
+            errors.push(self.error(Mistake::new(self.tree.spot(id), message, help)));
+        }
+        let name = match failure.what {
+            What::UnknownKey { .. } => failure.meant().map(str::to_owned),
+            What::Value { .. } => Some(format!("{STAND_IN}{}", errors.len())),
+            What::MissingKey { .. } => None,
+        };
+        let renamed = name.is_some_and(|name| {
+            let again = self
+                .tree
+                .text(id)
+                .is_some_and(|text| text.starts_with(STAND_IN));
+            !again && self.tree.rename(id, &name)
+        });
+        if !renamed {
+            self.tree.prune(id);
+        }
+    }
+
+    fn error(&self, mistake: Mistake) -> Error {
+        Error::new(mistake.message, mistake.help, self.place_of(mistake.spot))
+    }
+
+    fn place_of(&self, spot: Spot) -> Place {
+        let text = self
+            .text
+            .lines()
+            .nth(spot.line - 1)
+            .unwrap_or_default()
+            .to_owned();
+        Place::File {
+            file: self.file.clone(),
+            spot,
+            text,
+        }
+    }
+}

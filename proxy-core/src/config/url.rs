@@ -1,0 +1,236 @@
+//! Where an upstream is and how to speak to it: `http://users.default:8080`.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
+
+use super::{
+    listen::parse_port,
+    written::{Invalid, Written, written},
+};
+
+/// A scheme, a host and a port. It has no path, no query and no user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Url {
+    /// How to speak.
+    pub scheme: Scheme,
+    /// Whom to connect to.
+    pub host: Host,
+    /// The port, 1 to 65535; 80 for `http` and `h2c` where none is written.
+    pub port: u16,
+}
+
+/// The protocol that is spoken to an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// HTTP/1.1 without TLS (RFC 9112).
+    Http,
+    /// HTTP/2 with prior knowledge and without TLS (RFC 9113, section 3.3).
+    H2c,
+    /// Bytes, unread.
+    Tcp,
+}
+
+impl Scheme {
+    /// The scheme as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::H2c => "h2c",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// Whether requests are read, and so can be retried one by one.
+    pub const fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::H2c)
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A host name or an address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// A name in lower case, as given to the resolver.
+    Name(String),
+    /// An address.
+    Ip(IpAddr),
+}
+
+impl Host {
+    /// Whether the host must be resolved.
+    pub const fn is_name(&self) -> bool {
+        matches!(self, Self::Name(_))
+    }
+}
+
+/// As in a URL: an IPv6 address stands in brackets.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Ip(IpAddr::V4(ip)) => ip.fmt(f),
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+        }
+    }
+}
+
+impl Url {
+    /// `host:port`, as in a `Host` field or a socket address.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
+    }
+}
+
+impl FromStr for Url {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            let help = format!("write it with its scheme, like `http://{}`", stand_in(text));
+            return Err(Invalid::new(format!("`{text}` is not a URL"), help));
+        };
+        let scheme = parse_scheme(scheme)?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, tail) = rest.split_at(end);
+        if let Some((_, host)) = authority.rsplit_once('@') {
+            let help = format!("credentials do not belong here: write `{scheme}://{host}`");
+            return Err(Invalid::new("a user stands in the URL", help));
+        }
+        if !tail.is_empty() && tail != "/" {
+            let help = format!("the request brings its own: write `{scheme}://{authority}`");
+            return Err(Invalid::new(
+                format!("`{tail}` after the host: `to` takes no path or query"),
+                help,
+            ));
+        }
+        let (host, port) = split_authority(authority)?;
+        let port = match (port, scheme) {
+            (Some(port), _) => parse_port(port, 1)?,
+            (None, Scheme::Http | Scheme::H2c) => 80,
+            (None, Scheme::Tcp) => {
+                let help = format!("write one, like `tcp://{authority}:5432`");
+                return Err(Invalid::new("a `tcp` URL needs a port", help));
+            }
+        };
+        Ok(Self {
+            scheme,
+            host: parse_host(host)?,
+            port,
+        })
+    }
+}
+
+/// What to show behind `http://` for a text without a scheme.
+fn stand_in(text: &str) -> &str {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text
+    } else {
+        "users.default:8080"
+    }
+}
+
+fn parse_scheme(text: &str) -> Result<Scheme, Invalid> {
+    match text.to_ascii_lowercase().as_str() {
+        "http" => Ok(Scheme::Http),
+        "h2c" => Ok(Scheme::H2c),
+        "tcp" => Ok(Scheme::Tcp),
+        _ => {
+            let help = "this version speaks `http`, `h2c` and `tcp` to upstreams";
+            Err(Invalid::new(format!("unsupported scheme `{text}`"), help))
+        }
+    }
+}
+
+/// Splits off the port; brackets around an IPv6 address stay with the host.
+fn split_authority(text: &str) -> Result<(&str, Option<&str>), Invalid> {
+    let name_end = if text.starts_with('[') {
+        text.find(']').map_or(text.len(), |at| at + 1)
+    } else {
+        0
+    };
+    let (head, tail) = text.split_at(name_end);
+    match tail.rsplit_once(':') {
+        Some((host, _)) if host.contains(':') => {
+            let help = "an IPv6 address stands in brackets, like `http://[::1]:8080`";
+            Err(Invalid::new(format!("`{text}` has too many colons"), help))
+        }
+        Some((host, port)) => Ok((&text[..head.len() + host.len()], Some(port))),
+        None => Ok((text, None)),
+    }
+}
+
+fn parse_host(text: &str) -> Result<Host, Invalid> {
+    let wrong = |why: &str| {
+        let help = "write a host name, an IPv4 address, or an IPv6 address in brackets";
+        Err(Invalid::new(format!("`{text}` is not a host: {why}"), help))
+    };
+    if text.is_empty() {
+        return Err(Invalid::new(
+            "the URL names no host",
+            "write one, like `http://users.default:8080`",
+        ));
+    }
+    if let Some(inner) = text.strip_prefix('[') {
+        return match inner
+            .strip_suffix(']')
+            .and_then(|ip| ip.parse::<Ipv6Addr>().ok())
+        {
+            Some(ip) => Ok(Host::Ip(ip.into())),
+            None => wrong("the brackets hold no IPv6 address"),
+        };
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(Host::Ip(ip));
+    }
+    let labels = text.strip_suffix('.').unwrap_or(text);
+    if labels.len() > 253 {
+        return wrong("it has more than 253 characters");
+    }
+    let of_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    for label in labels.split('.') {
+        if label.is_empty() || label.len() > 63 || label.starts_with('-') || label.ends_with('-') {
+            return wrong("a label is empty, too long, or has a dash at its end");
+        }
+        if !label.bytes().all(of_name) {
+            return wrong("a name has letters, digits, dashes and dots");
+        }
+    }
+    if labels
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return wrong("it ends in a number and is no IPv4 address");
+    }
+    Ok(Host::Name(text.to_ascii_lowercase()))
+}
+
+impl Written for Url {
+    const WHAT: &'static str = "a URL";
+    const SCHEMA: &'static str = "Url";
+    const DESCRIPTION: &'static str = "A scheme (`http`, `h2c` or `tcp`), a host and a port, without path, \
+        query or user. The port is 80 by default for `http` and `h2c`; `tcp` needs one.";
+    const PATTERN: &'static str = r"(?:http|h2c)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?|tcp://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}/?";
+    const EXAMPLES: &'static [&'static str] = &[
+        "http://users.default:8080",
+        "h2c://[::1]:50051",
+        "tcp://postgres.default:5432",
+    ];
+}
+
+written!(Url);

@@ -1,0 +1,157 @@
+//! The rules that join several values, or bind a value in one place only.
+
+use super::{Discover, Document, Duration, Entry, Error, Host, ListenAddress, OrOff, Size};
+
+/// Checks a document. Values that were reported before are passed over.
+pub(crate) fn validate(document: &Document) -> Vec<Error> {
+    let mut check = Check {
+        document,
+        errors: Vec::new(),
+    };
+    check.above_zero(&["dns", "timeout"], document.config.dns.timeout, "");
+    for (name, entry) in &document.config.ambassador {
+        check.entry(name.as_str(), entry);
+    }
+    check.listeners();
+    check.errors
+}
+
+struct Check<'d> {
+    document: &'d Document,
+    errors: Vec<Error>,
+}
+
+impl Check<'_> {
+    fn wrong(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
+        if !self.document.is_wrong(path) {
+            self.errors
+                .push(self.document.error_at(path, message, help));
+        }
+    }
+
+    fn entry(&mut self, name: &str, entry: &Entry) {
+        let at = |keys: &[&'static str]| -> Vec<String> {
+            ["ambassador", name]
+                .iter()
+                .chain(keys)
+                .map(ToString::to_string)
+                .collect()
+        };
+        self.targets(name, entry);
+        let timeout = &entry.timeout;
+        let off = ", or `off` for no limit";
+        self.limit(&at(&["timeout", "request"]), &timeout.request, off);
+        self.limit(&at(&["timeout", "try"]), &timeout.r#try, off);
+        self.limit(&at(&["timeout", "idle"]), &timeout.idle, off);
+        self.limit(
+            &at(&["timeout", "connect"]),
+            &OrOff::On(timeout.connect),
+            "",
+        );
+        self.limit(&at(&["pool", "age"]), &entry.pool.age, off);
+        self.limit(&at(&["pool", "idle"]), &OrOff::On(entry.pool.idle), "");
+        if let OrOff::On(eject) = &entry.eject {
+            self.limit(&at(&["eject", "for"]), &OrOff::On(eject.r#for), "");
+        }
+        self.backoff(name, entry);
+        if entry.max_headers < Size::from_kib(1) || entry.max_headers > Size::from_kib(1024) {
+            let message = format!("{} is out of range", entry.max_headers);
+            self.wrong(
+                &["ambassador", name, "max-headers"],
+                message,
+                "write a size from `1KiB` to `1MiB`",
+            );
+        }
+    }
+
+    /// The rules of `to` and `discover`.
+    fn targets(&mut self, name: &str, entry: &Entry) {
+        let path = ["ambassador", name, "to"];
+        let Some(scheme) = entry.to.scheme() else {
+            return self.wrong(&path, "`to` is an empty list", "write at least one URL");
+        };
+        let fixed = entry.discover == Some(Discover::Static);
+        for (number, target) in entry.to.targets.iter().enumerate() {
+            let number = number.to_string();
+            let listed = ["ambassador", name, "to", &number];
+            if target.to.scheme != scheme {
+                let message = format!("`{}` among `{scheme}` URLs", target.to.scheme);
+                let help = format!(
+                    "all URLs of one entry have one scheme: write `{scheme}://{}`",
+                    target.to.authority()
+                );
+                self.wrong(&listed, message, help);
+            }
+            if let (true, Host::Name(host)) = (fixed, &target.to.host) {
+                let message = format!("`{host}` is a name, and `discover: static` takes addresses");
+                self.wrong(&listed, message, "write an IP address, or `discover: dns`");
+            }
+        }
+    }
+
+    fn backoff(&mut self, name: &str, entry: &Entry) {
+        let OrOff::On(retry) = &entry.retry else {
+            return;
+        };
+        let [least, most] = [
+            ["ambassador", name, "retry", "backoff"],
+            ["ambassador", name, "retry", "max-backoff"],
+        ];
+        if retry.max_backoff >= retry.backoff || self.document.is_wrong(&least) {
+            return;
+        }
+        let message = format!(
+            "`max-backoff` {} is less than `backoff` {}",
+            retry.max_backoff, retry.backoff
+        );
+        self.wrong(
+            &most,
+            message,
+            format!("write at least `{}`", retry.backoff),
+        );
+    }
+
+    fn limit(&mut self, path: &[String], limit: &OrOff<Duration>, or: &str) {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        if let OrOff::On(limit) = limit {
+            self.above_zero(&path, *limit, or);
+        }
+    }
+
+    fn above_zero(&mut self, path: &[&str], duration: Duration, or: &str) {
+        if duration.is_zero() {
+            self.wrong(path, "no time at all", format!("write more than `0s`{or}"));
+        }
+    }
+
+    /// No two listeners take the same address; the later one in the file, or the one
+    /// of a flag, is the mistake.
+    fn listeners(&mut self) {
+        let config = &self.document.config;
+        let mut all: Vec<(Vec<&str>, ListenAddress)> = Vec::new();
+        if let OrOff::On(admin) = config.admin {
+            all.push((vec!["admin"], admin));
+        }
+        for (name, entry) in &config.ambassador {
+            all.push((vec!["ambassador", name.as_str(), "listen"], entry.listen));
+        }
+        all.sort_by_key(|(path, _)| {
+            let spot = self.document.error_at(path, "", "").spot();
+            (spot.is_none(), spot)
+        });
+        for (number, (path, address)) in all.iter().enumerate() {
+            let taken = all[..number]
+                .iter()
+                .find(|(_, earlier)| earlier.collides(address));
+            if let Some((earlier, _)) = taken {
+                let owner = earlier
+                    .get(1)
+                    .or(earlier.first())
+                    .copied()
+                    .unwrap_or_default();
+                let message = format!("`{address}` is taken by `{owner}`");
+                self.wrong(path, message, "give each listener its own port");
+            }
+        }
+    }
+}

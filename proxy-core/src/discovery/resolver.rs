@@ -1,0 +1,139 @@
+//! One look-up of a name: addresses with their time to live, or the reason there are none.
+//!
+//! Names, search domains, `ndots`, the hosts file, retries and TCP after truncation are hickory's;
+//! its cache is off, because the watch that asks keeps the answer itself.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig,
+};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{Resolver as Hickory, TokioResolver};
+
+use crate::fault::Reason;
+
+/// How to ask.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolverParams {
+    /// Name servers; none means those of the system's `resolv.conf`.
+    pub servers: Vec<SocketAddr>,
+    /// How long one server has for one answer.
+    pub timeout: Duration,
+    /// How often a question is asked before it counts as unanswered.
+    pub attempts: usize,
+}
+
+/// An answer: at least one address.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lookup {
+    /// The addresses, in no particular order.
+    pub addresses: Vec<IpAddr>,
+    /// How long the answer is good for, as the server said it.
+    pub ttl: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{text}")]
+pub struct LookupError {
+    /// [`Reason::DnsTimeout`] or [`Reason::DnsError`].
+    pub reason: Reason,
+    /// What happened, with the name that was asked for.
+    pub text: String,
+}
+
+/// Whoever can look up a name. Production code uses [`Resolver`].
+pub trait Resolve: Send + Sync + 'static {
+    /// Looks up the addresses of `name`.
+    fn resolve(&self, name: &str) -> impl Future<Output = Result<Lookup, LookupError>> + Send;
+}
+
+/// Asks real name servers.
+#[derive(Debug, Clone)]
+pub struct Resolver(TokioResolver);
+
+impl Resolver {
+    /// Reads the system's settings where `params` names no server.
+    pub fn new(params: &ResolverParams) -> Result<Self, NetError> {
+        let provider = TokioRuntimeProvider::default();
+        let mut builder = if params.servers.is_empty() {
+            Hickory::builder(provider)?
+        } else {
+            let servers = params
+                .servers
+                .iter()
+                .map(|address| name_server(*address))
+                .collect();
+            Hickory::builder_with_config(ResolverConfig::from_name_servers(servers), provider)
+        };
+        let options = builder.options_mut();
+        options.timeout = params.timeout;
+        options.attempts = params.attempts;
+        options.cache_size = 0;
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        Ok(Self(builder.build()?))
+    }
+}
+
+fn name_server(address: SocketAddr) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = address.port();
+        connection
+    });
+    NameServerConfig::new(address.ip(), true, connections.into())
+}
+
+impl Resolve for Resolver {
+    async fn resolve(&self, name: &str) -> Result<Lookup, LookupError> {
+        let answer = self
+            .0
+            .lookup_ip(name)
+            .await
+            .map_err(|error| explain(name, &error))?;
+        let addresses: Vec<IpAddr> = answer.iter().collect();
+        if addresses.is_empty() {
+            let text = format!("the answer for {name} holds no address");
+            return Err(LookupError {
+                reason: Reason::DnsError,
+                text,
+            });
+        }
+        let ttl = answer
+            .as_lookup()
+            .answers()
+            .iter()
+            .map(|record| record.ttl)
+            .min()
+            .unwrap_or(0);
+        Ok(Lookup {
+            addresses,
+            ttl: Duration::from_secs(ttl.into()),
+        })
+    }
+}
+
+fn explain(name: &str, error: &NetError) -> LookupError {
+    let (reason, text) = if error.is_nx_domain() {
+        (Reason::DnsError, format!("there is no such name as {name}"))
+    } else if error.is_no_records_found() {
+        (
+            Reason::DnsError,
+            format!("the answer for {name} holds no address"),
+        )
+    } else if matches!(error, NetError::Timeout) {
+        (
+            Reason::DnsTimeout,
+            format!("no name server answered for {name}"),
+        )
+    } else {
+        (
+            Reason::DnsError,
+            format!("{name} could not be resolved: {error}"),
+        )
+    };
+    LookupError { reason, text }
+}

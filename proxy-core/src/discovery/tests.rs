@@ -1,0 +1,90 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::*;
+use crate::fault::Reason;
+
+/// Answers from a script, and notes when it was asked.
+#[derive(Clone, Default)]
+struct Scripted {
+    answers: Arc<Mutex<Vec<Result<Lookup, LookupError>>>>,
+    asked: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Resolve for Scripted {
+    async fn resolve(&self, _: &str) -> Result<Lookup, LookupError> {
+        self.asked.lock().push(Instant::now());
+        let mut answers = self.answers.lock();
+        if answers.len() > 1 {
+            answers.remove(0)
+        } else {
+            answers[0].clone()
+        }
+    }
+}
+
+fn good(last: u8, ttl: u64) -> Result<Lookup, LookupError> {
+    Ok(Lookup {
+        addresses: vec![IpAddr::from([127, 0, 0, last])],
+        ttl: Duration::from_secs(ttl),
+    })
+}
+
+fn bad() -> Result<Lookup, LookupError> {
+    Err(LookupError {
+        reason: Reason::DnsError,
+        text: "no".into(),
+    })
+}
+
+fn start(answers: Vec<Result<Lookup, LookupError>>) -> (Scripted, watch::Receiver<Resolution>) {
+    let script = Scripted {
+        answers: Arc::new(Mutex::new(answers)),
+        ..Scripted::default()
+    };
+    let receiver = watch_dns(script.clone(), "users".into(), 80, Params::default());
+    (script, receiver)
+}
+
+#[tokio::test(start_paused = true)]
+async fn asks_again_when_the_time_to_live_is_over() {
+    let (script, mut resolution) = start(vec![good(1, 7), good(2, 7)]);
+    let begun = Instant::now();
+    resolution
+        .wait_for(|r| r.addresses.iter().any(|a| a.to_string() == "127.0.0.2:80"))
+        .await
+        .unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 7);
+    assert_eq!(script.asked.lock().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clamps_a_time_to_live_of_zero_and_of_an_age() {
+    let (_, mut resolution) = start(vec![good(1, 0), good(2, 1 << 31), good(3, 1)]);
+    let begun = Instant::now();
+    resolution.wait_for(|r| r.succeeded == 3).await.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 1 + 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeps_the_last_good_set_through_failures() {
+    let (_, mut resolution) = start(vec![good(1, 1), bad(), bad(), bad(), good(2, 1)]);
+    resolution.wait_for(|r| r.failed == 3).await.unwrap();
+    assert!(resolution.borrow().is_stale());
+    assert_eq!(resolution.borrow().addresses.len(), 1);
+    resolution.wait_for(|r| r.succeeded == 2).await.unwrap();
+    assert!(!resolution.borrow().is_stale());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stops_asking_when_nobody_listens() {
+    let (script, resolution) = start(vec![good(1, 1)]);
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    drop(resolution);
+    let asked = script.asked.lock().len();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(script.asked.lock().len(), asked);
+}

@@ -1,0 +1,78 @@
+//! What hyper's errors mean for a request: reason, and whether the upstream may have seen it.
+
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+
+use crate::fault::{Fault, Reason};
+
+/// The fault of a request that was at least partly handed to a connection.
+pub(super) fn sent(address: SocketAddr, error: hyper::Error) -> Fault {
+    if let Some(fault) = of_the_body(&error) {
+        return fault;
+    }
+    if refused(&error) {
+        let detail = format!("{address} refused the stream before it looked at it");
+        return Fault::unseen(Reason::ConnectionTerminated, detail).because(error);
+    }
+    let (reason, detail) = if error.is_parse_too_large() {
+        (
+            Reason::ProtocolError,
+            format!("the response head of {address} is too large"),
+        )
+    } else if error.is_parse() {
+        (
+            Reason::ProtocolError,
+            format!("{address} did not answer in HTTP"),
+        )
+    } else if is_h2_protocol(&error) {
+        (
+            Reason::ProtocolError,
+            format!("{address} broke the rules of HTTP/2"),
+        )
+    } else {
+        (
+            Reason::ConnectionTerminated,
+            format!("{address} closed the connection before it answered"),
+        )
+    };
+    Fault::maybe_seen(reason, detail).because(error)
+}
+
+/// The fault of a request that never left.
+pub(super) fn unsent(address: SocketAddr, error: hyper::Error) -> Fault {
+    let detail = format!("the connection to {address} closed before the request was sent");
+    Fault::unseen(Reason::ConnectionTerminated, detail).because(error)
+}
+
+/// The request's own body failed: its sender went away, or it was given up.
+fn of_the_body(error: &hyper::Error) -> Option<Fault> {
+    let fault = find::<Fault>(error)?;
+    Some(Fault::maybe_seen(fault.reason(), fault.detail().to_owned()))
+}
+
+/// The upstream says that it has not acted: REFUSED_STREAM, or a GOAWAY that excludes this stream (RFC 9113, 8.7).
+fn refused(error: &hyper::Error) -> bool {
+    find::<::h2::Error>(error).is_some_and(|error| {
+        error.reason() == Some(::h2::Reason::REFUSED_STREAM)
+            || (error.is_go_away()
+                && error.is_remote()
+                && error.reason() == Some(::h2::Reason::NO_ERROR))
+    })
+}
+
+fn is_h2_protocol(error: &hyper::Error) -> bool {
+    find::<::h2::Error>(error).is_some_and(|error| {
+        error.is_library() || error.reason() == Some(::h2::Reason::PROTOCOL_ERROR)
+    })
+}
+
+fn find<'a, E: StdError + 'static>(error: &'a hyper::Error) -> Option<&'a E> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}

@@ -1,0 +1,318 @@
+//! The pool of HTTP/1.1 connections to one endpoint, on one worker.
+//!
+//! Connections are taken last in, first out, so that those not needed age and close. When all are
+//! busy up to the limit, requests wait in line, up to a limit of their own.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::service::Target;
+use crate::body::{Body, End, Watch};
+use crate::fault::{Fault, Reason};
+
+/// How long a connection may have been idle for a request that may not be repeated. No server in
+/// wide use closes an idle connection sooner (gunicorn's 2 s is the shortest default known).
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long a connection gets to become ready again after its response was given up.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// The connections to one endpoint.
+#[derive(Debug)]
+pub(super) struct Pool {
+    target: Target,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    idle: Vec<Connection>,
+    open: usize,
+    waiting: VecDeque<oneshot::Sender<Offer>>,
+}
+
+/// What someone in line gets: a connection, or the right to open one.
+#[derive(Debug)]
+enum Offer {
+    Connection(Connection),
+    Place(Place),
+}
+
+/// What someone who asks for a connection gets.
+enum Claim {
+    Got(Offer),
+    Wait(oneshot::Receiver<Offer>),
+    Full,
+}
+
+/// A connection that is nobody's at the moment, or the request's that took it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: SendRequest<Body>,
+    opened: Instant,
+    parked: Instant,
+    /// How long it may be idle: ours or, when shorter, what its server announced.
+    idle: Duration,
+    /// Whether it served a request already.
+    pub(super) reused: bool,
+    place: Place,
+}
+
+/// One of the connections that the pool may have open, until dropped.
+#[derive(Debug)]
+struct Place(Weak<Pool>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(pool) = self.0.upgrade() else { return };
+        // Whoever waits takes over the place; one that gave up waiting hands it on by dropping it, which ends here again.
+        let next = {
+            let mut state = pool.state.lock();
+            let next = state.next_waiting();
+            if next.is_none() {
+                state.open -= 1;
+            }
+            next
+        };
+        if let Some(next) = next {
+            let _ = next.send(Offer::Place(Place(Arc::downgrade(&pool))));
+        }
+    }
+}
+
+impl State {
+    fn next_waiting(&mut self) -> Option<oneshot::Sender<Offer>> {
+        std::iter::from_fn(|| self.waiting.pop_front()).find(|waiting| !waiting.is_closed())
+    }
+}
+
+impl Pool {
+    pub(super) fn new(target: Target) -> Self {
+        Self {
+            target,
+            state: Mutex::default(),
+        }
+    }
+
+    /// A connection that is ready to send; `fresh`: one for a request that may not be repeated.
+    pub(super) async fn take(self: &Arc<Self>, fresh: bool) -> Result<Connection, Fault> {
+        match self.claim(fresh) {
+            Claim::Got(Offer::Connection(connection)) => Ok(connection),
+            Claim::Got(Offer::Place(place)) => self.open(place).await,
+            Claim::Full => Err(self.full()),
+            Claim::Wait(receiver) => match receiver.await {
+                Ok(Offer::Connection(connection)) => Ok(connection),
+                Ok(Offer::Place(place)) => self.open(place).await,
+                Err(_) => Err(self.full()),
+            },
+        }
+    }
+
+    fn claim(self: &Arc<Self>, fresh: bool) -> Claim {
+        let mut state = self.state.lock();
+        if let Some(connection) = self.pop_idle(&mut state, fresh) {
+            return Claim::Got(Offer::Connection(connection));
+        }
+        if state.open < self.target.params.connections {
+            state.open += 1;
+            return Claim::Got(Offer::Place(Place(Arc::downgrade(self))));
+        }
+        if state.waiting.len() >= self.target.params.pending {
+            return Claim::Full;
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.waiting.push_back(sender);
+        Claim::Wait(receiver)
+    }
+
+    /// Closes what has been idle or open for too long.
+    pub(super) fn sweep(&self) {
+        let now = Instant::now();
+        let mut closing = Vec::new();
+        let mut state = self.state.lock();
+        let idle = std::mem::take(&mut state.idle);
+        for connection in idle {
+            if self.is_usable(&connection, now) {
+                state.idle.push(connection);
+            } else {
+                closing.push(connection);
+            }
+        }
+        drop(state);
+        // Dropped without the lock: each gives its place back.
+        drop(closing);
+    }
+
+    fn pop_idle(
+        &self,
+        state: &mut parking_lot::MutexGuard<'_, State>,
+        fresh: bool,
+    ) -> Option<Connection> {
+        let now = Instant::now();
+        while let Some(connection) = state.idle.pop() {
+            if !self.is_usable(&connection, now) {
+                parking_lot::MutexGuard::unlocked(state, || drop(connection));
+                continue;
+            }
+            if fresh && now - connection.parked > FRESH {
+                // Those below it have been idle for longer still.
+                state.idle.push(connection);
+                return None;
+            }
+            return Some(connection);
+        }
+        None
+    }
+
+    fn is_usable(&self, connection: &Connection, now: Instant) -> bool {
+        !connection.sender.is_closed()
+            && now - connection.parked < connection.idle
+            && self
+                .target
+                .params
+                .age
+                .is_none_or(|age| now - connection.opened < age)
+    }
+
+    fn full(&self) -> Fault {
+        let detail = format!(
+            "all connections to {} are taken, and the line for one is full",
+            self.target.address()
+        );
+        Fault::unseen(Reason::ConnectionLimitReached, detail)
+    }
+
+    async fn open(self: &Arc<Self>, place: Place) -> Result<Connection, Fault> {
+        let stream = self.target.connect().await?;
+        let (sender, driver) = http1::Builder::new()
+            .preserve_header_case(true)
+            .max_header_size(self.target.params.max_headers)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| super::error::unsent(self.target.address(), error))?;
+        tokio::spawn(async move {
+            if let Err(error) = driver.with_upgrades().await {
+                tracing::debug!(%error, "upstream connection ended");
+            }
+        });
+        let now = Instant::now();
+        let idle = self.target.params.idle;
+        Ok(Connection {
+            sender,
+            opened: now,
+            parked: now,
+            idle,
+            reused: false,
+            place,
+        })
+    }
+
+    fn park(self: &Arc<Self>, mut connection: Connection) {
+        connection.parked = Instant::now();
+        connection.reused = true;
+        if self
+            .target
+            .params
+            .age
+            .is_some_and(|age| connection.parked - connection.opened >= age)
+        {
+            return;
+        }
+        let mut state = self.state.lock();
+        match state.next_waiting() {
+            Some(next) => {
+                drop(state);
+                // One that gave up in this moment drops the connection, which frees its place.
+                let _ = next.send(Offer::Connection(connection));
+            }
+            None => state.idle.push(connection),
+        }
+    }
+}
+
+impl Connection {
+    /// Sends the request. An error that still holds the request means that nothing of it was sent.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<Body>>> {
+        self.sender.try_send_request(request).await
+    }
+
+    /// Gives the connection back to the pool once the response's body is over.
+    pub(super) fn park_after(mut self, pool: &Arc<Pool>, response: &mut Response<Body>) {
+        if let Some(announced) = announced_idle(response.headers()) {
+            self.idle = self.idle.min(announced);
+        }
+        let pool = Arc::downgrade(pool);
+        response.body_mut().watch(Box::new(ParkAfter {
+            connection: Some(self),
+            pool,
+        }));
+    }
+}
+
+/// The server's own idle timeout (`Keep-Alive: timeout=N`, as Node and Apache send it), less a second for the way.
+fn announced_idle(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("keep-alive")?.to_str().ok()?;
+    let seconds = value
+        .split(',')
+        .find_map(|part| part.trim().strip_prefix("timeout="))?;
+    Some(Duration::from_secs(
+        seconds.trim().parse::<u64>().ok()?.saturating_sub(1),
+    ))
+}
+
+/// Waits for the end of a response's body.
+struct ParkAfter {
+    connection: Option<Connection>,
+    pool: Weak<Pool>,
+}
+
+impl Watch for ParkAfter {
+    fn end(&mut self, end: End<'_>) {
+        let (Some(mut connection), Some(pool)) = (self.connection.take(), self.pool.upgrade())
+        else {
+            return;
+        };
+        if matches!(end, End::Failed(_)) || connection.sender.is_closed() {
+            return;
+        }
+        if connection.sender.is_ready() {
+            pool.park(connection);
+        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // The request is still on its way up, or the rest of the response is read away.
+            runtime.spawn(async move {
+                if let Ok(Ok(())) = tokio::time::timeout(SETTLE, connection.sender.ready()).await {
+                    pool.park(connection);
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announced_idle_timeout_is_read() {
+        let read = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("keep-alive", value.parse().unwrap());
+            announced_idle(&headers)
+        };
+        assert_eq!(read("timeout=5, max=100"), Some(Duration::from_secs(4)));
+        assert_eq!(read("max=100,timeout=1"), Some(Duration::ZERO));
+        assert_eq!(read("timeout=soon"), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! The request as the upstream must see it: target form, authority and version of the upstream's protocol.
+
+use http::header::{COOKIE, HOST, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, Request, Uri, Version};
+
+use crate::body::Body;
+
+/// The authority that the upstream is given.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    pub(super) authority: Authority,
+    pub(super) host: HeaderValue,
+}
+
+/// Origin form and a Host field, as HTTP/1.1 wants it. `names` replaces the workload's own authority.
+pub(super) fn for_http1(request: &mut Request<Body>, names: Option<&Names>) {
+    let host = match names {
+        Some(names) => Some(names.host.clone()),
+        None => request
+            .uri()
+            .authority()
+            .and_then(|a| HeaderValue::from_str(a.as_str()).ok()),
+    };
+    if let Some(host) = host {
+        request.headers_mut().insert(HOST, host);
+    } else if !request.headers().contains_key(HOST) {
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_static(""));
+    }
+    if request.uri().authority().is_some() {
+        let path = path_of(request.uri());
+        *request.uri_mut() = Uri::from(path);
+    }
+    if request.version() == Version::HTTP_2 {
+        join_cookies(request.headers_mut());
+    }
+    *request.version_mut() = Version::HTTP_11;
+}
+
+/// Absolute form and no field of HTTP/1, as HTTP/2 wants it.
+pub(super) fn for_http2(request: &mut Request<Body>, names: Option<&Names>) {
+    let headers = request.headers_mut();
+    let host = headers.remove(HOST);
+    for name in [
+        http::header::CONNECTION,
+        http::header::UPGRADE,
+        http::header::EXPECT,
+    ] {
+        headers.remove(name);
+    }
+    let authority = match names {
+        Some(names) => Some(names.authority.clone()),
+        None => request
+            .uri()
+            .authority()
+            .cloned()
+            .or_else(|| Authority::try_from(host?.as_bytes()).ok()),
+    };
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = Some(path_of(request.uri()));
+    if let Some(authority) = authority {
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(authority);
+    }
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    *request.version_mut() = Version::HTTP_2;
+}
+
+fn path_of(uri: &Uri) -> PathAndQuery {
+    uri.path_and_query()
+        .cloned()
+        .unwrap_or_else(|| PathAndQuery::from_static("/"))
+}
+
+/// HTTP/2 may split a cookie into crumbs; HTTP/1 wants one field (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(COOKIE).iter();
+    let Some(first) = crumbs.next() else { return };
+    let mut joined = first.as_bytes().to_vec();
+    let mut several = false;
+    for crumb in crumbs {
+        several = true;
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(crumb.as_bytes());
+    }
+    if several && let Ok(value) = HeaderValue::from_bytes(&joined) {
+        headers.insert(COOKIE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        Names {
+            authority: "users:8080".parse().unwrap(),
+            host: HeaderValue::from_static("users:8080"),
+        }
+    }
+
+    #[test]
+    fn http2_becomes_http1() {
+        let mut request = Request::builder()
+            .version(Version::HTTP_2)
+            .uri("http://localhost:9000/a?b=c")
+            .header(COOKIE, "a=1")
+            .header(COOKIE, "b=2")
+            .body(Body::empty())
+            .unwrap();
+        for_http1(&mut request, Some(&names()));
+        assert_eq!(request.uri(), "/a?b=c");
+        assert_eq!(request.headers()[HOST], "users:8080");
+        assert_eq!(request.headers()[COOKIE], "a=1; b=2");
+    }
+
+    #[test]
+    fn the_workloads_own_authority_is_kept_without_names() {
+        let mut request = Request::builder()
+            .uri("http://shop/a")
+            .body(Body::empty())
+            .unwrap();
+        for_http1(&mut request, None);
+        assert_eq!(
+            (request.uri().to_string(), &request.headers()[HOST]),
+            ("/a".into(), &HeaderValue::from_static("shop"))
+        );
+    }
+
+    #[test]
+    fn http1_becomes_http2() {
+        let mut request = Request::builder()
+            .uri("/a")
+            .header(HOST, "localhost")
+            .body(Body::empty())
+            .unwrap();
+        for_http2(&mut request, Some(&names()));
+        assert_eq!(request.uri(), "http://users:8080/a");
+        assert!(!request.headers().contains_key(HOST));
+    }
+}

@@ -1,0 +1,236 @@
+//! The tower service of one endpoint.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::uri::Authority;
+use http::{HeaderValue, Request, Response};
+use tower::Service;
+
+use super::prepare::{Names, for_http1, for_http2};
+use super::{error, h1, h2};
+use crate::body::Body;
+use crate::fault::Fault;
+use crate::http::expect::Gate;
+use crate::net::{Stream, connect};
+use crate::telemetry::EntryCounters;
+
+/// How often a request that an HTTP/2 connection gave back unsent goes to another one.
+const GIVEN_BACK: u32 = 3;
+
+/// How the upstream is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 by prior knowledge.
+    Http2,
+}
+
+/// How one endpoint is reached. The limits are those of one worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Params {
+    /// The protocol that the endpoint speaks.
+    pub protocol: Protocol,
+    /// How long a connection may take to be made.
+    pub connect: Duration,
+    /// Connections open at once.
+    pub connections: usize,
+    /// Requests that may wait for a connection.
+    pub pending: usize,
+    /// Streams open at once on one HTTP/2 connection.
+    pub streams: usize,
+    /// How long a connection may be idle.
+    pub idle: Duration,
+    /// How old a connection may get.
+    pub age: Option<Duration>,
+    /// Bytes of a response's header section.
+    pub max_headers: usize,
+    /// Whether the workload's own authority is passed on instead of the endpoint's.
+    pub keep_host: bool,
+}
+
+/// What the pools know of the endpoint.
+#[derive(Debug)]
+pub(super) struct Target {
+    address: SocketAddr,
+    pub(super) params: Params,
+    counters: Arc<EntryCounters>,
+}
+
+impl Target {
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A new connection, counted.
+    pub(super) async fn connect(&self) -> Result<Stream, Fault> {
+        match connect(self.address, self.params.connect).await {
+            Ok(stream) => {
+                self.counters.connects.fetch_add(1, Relaxed);
+                Ok(Stream::connected(stream, Arc::clone(&self.counters)))
+            }
+            Err(fault) => {
+                self.counters.connect_failures.fetch_add(1, Relaxed);
+                Err(fault)
+            }
+        }
+    }
+}
+
+/// Sends requests to one endpoint. Clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    pool: Pool,
+    names: Option<Names>,
+    address: SocketAddr,
+    counters: Arc<EntryCounters>,
+}
+
+#[derive(Debug)]
+enum Pool {
+    Http1(Arc<h1::Pool>),
+    Http2(h2::Pool),
+}
+
+impl Client {
+    /// A client without a connection yet.
+    pub fn new(
+        address: SocketAddr,
+        authority: &Authority,
+        host: &HeaderValue,
+        params: Params,
+        counters: Arc<EntryCounters>,
+    ) -> Self {
+        let names = (!params.keep_host).then(|| Names {
+            authority: authority.clone(),
+            host: host.clone(),
+        });
+        let protocol = params.protocol;
+        let target = Target {
+            address,
+            params,
+            counters: Arc::clone(&counters),
+        };
+        let pool = match protocol {
+            Protocol::Http1 => Pool::Http1(Arc::new(h1::Pool::new(target))),
+            Protocol::Http2 => Pool::Http2(h2::Pool::new(target)),
+        };
+        Self {
+            shared: Arc::new(Shared {
+                pool,
+                names,
+                address,
+                counters,
+            }),
+        }
+    }
+
+    /// Closes connections that have been idle or open for too long. To be called now and then.
+    pub fn sweep(&self) {
+        match &self.shared.pool {
+            Pool::Http1(pool) => pool.sweep(),
+            Pool::Http2(pool) => pool.sweep(),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Client {
+    type Response = Response<Body>;
+    type Error = Fault;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.send(request).await })
+    }
+}
+
+impl Shared {
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Fault> {
+        self.counters.tries.fetch_add(1, Relaxed);
+        match &self.pool {
+            Pool::Http1(pool) => self.send_http1(pool, request).await,
+            Pool::Http2(pool) => self.send_http2(pool, request).await,
+        }
+    }
+
+    async fn send_http1(
+        &self,
+        pool: &Arc<h1::Pool>,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Fault> {
+        for_http1(&mut request, self.names.as_ref());
+        let gate = Gate::close(&mut request);
+        // A request with a body, or one that is not safe to repeat, must not meet a connection that is about to close.
+        let fresh = !request.method().is_idempotent();
+        loop {
+            let mut connection = pool.take(fresh).await?;
+            match connection.send(request).await {
+                Ok(response) => {
+                    if let Some(gate) = &gate {
+                        gate.answered();
+                    }
+                    let mut response = response.map(Body::response);
+                    connection.park_after(pool, &mut response);
+                    return Ok(response);
+                }
+                Err(mut failed) => match failed.take_message() {
+                    // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
+                    Some(unsent) if connection.reused => request = unsent,
+                    Some(_) => return Err(error::unsent(self.address, failed.into_error())),
+                    None => {
+                        let fault = error::sent(self.address, failed.into_error());
+                        return Err(if connection.reused {
+                            fault.on_stale_connection()
+                        } else {
+                            fault
+                        });
+                    }
+                },
+            }
+        }
+    }
+
+    async fn send_http2(
+        &self,
+        pool: &h2::Pool,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Fault> {
+        for_http2(&mut request, self.names.as_ref());
+        let mut given_back = 0;
+        loop {
+            let stream = pool.take().await?;
+            match stream.send(request).await {
+                Ok(response) => {
+                    let mut response = response.map(Body::response);
+                    response.body_mut().watch(Box::new(stream));
+                    return Ok(response);
+                }
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) if given_back < GIVEN_BACK => {
+                        stream.retire();
+                        given_back += 1;
+                        request = unsent;
+                    }
+                    Some(_) => return Err(error::unsent(self.address, failed.into_error())),
+                    None => return Err(error::sent(self.address, failed.into_error())),
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `Expect: 100-continue` end to end: the body is not asked for before the upstream asks for it.
+//!
+//! The workload waits for the upstream's own 100, so a request that the upstream refuses costs no
+//! upload. An upstream that stays silent for [`PATIENCE`] gets the body anyway (RFC 9110, 10.1.1).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use http::Request;
+use http::header::EXPECT;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use crate::body::Body;
+use crate::fault::{Fault, Reason};
+
+/// How long an upstream that says nothing keeps the body waiting; curl waits as long.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const WAITING: u8 = 0;
+const OPEN: u8 = 1;
+const REFUSED: u8 = 2;
+
+/// Opens or refuses the body of one request.
+#[derive(Debug, Clone)]
+pub(super) struct Gate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    state: AtomicU8,
+    waker: AtomicWaker,
+}
+
+impl Gate {
+    /// Holds back the body of a request that expects a 100; none for any other request.
+    pub(super) fn close(request: &mut Request<Body>) -> Option<Self> {
+        let expects = request
+            .headers()
+            .get(EXPECT)?
+            .as_bytes()
+            .eq_ignore_ascii_case(b"100-continue");
+        if !expects || request.body().is_end_stream() {
+            return None;
+        }
+        let gate = Self(Arc::new(Inner {
+            state: AtomicU8::new(WAITING),
+            waker: AtomicWaker::new(),
+        }));
+        let body = std::mem::take(request.body_mut());
+        *request.body_mut() = Body::boxed(Gated {
+            gate: gate.clone(),
+            body,
+            patience: Box::pin(sleep(PATIENCE)),
+        });
+        let opener = gate.clone();
+        hyper::ext::on_informational(request, move |response| {
+            if response.status() == http::StatusCode::CONTINUE {
+                opener.set(OPEN);
+            }
+        });
+        Some(gate)
+    }
+
+    /// The final response is here: a body that was not asked for by now is not wanted.
+    pub(super) fn answered(&self) {
+        self.set(REFUSED);
+    }
+
+    fn set(&self, state: u8) {
+        if self
+            .0
+            .state
+            .compare_exchange(WAITING, state, Relaxed, Relaxed)
+            .is_ok()
+        {
+            self.0.waker.wake();
+        }
+    }
+}
+
+struct Gated {
+    gate: Gate,
+    body: Body,
+    patience: Pin<Box<Sleep>>,
+}
+
+impl HttpBody for Gated {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        self.gate.0.waker.register(cx.waker());
+        match self.gate.0.state.load(Relaxed) {
+            OPEN => Pin::new(&mut self.body).poll_frame(cx),
+            REFUSED => Poll::Ready(Some(Err(Fault::maybe_seen(
+                Reason::ConnectionTerminated,
+                "the upstream answered without asking for the body",
+            )))),
+            _ if self.patience.as_mut().poll(cx).is_ready() => {
+                self.gate.set(OPEN);
+                Pin::new(&mut self.body).poll_frame(cx)
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,342 @@
+//! Makes of each message what may cross a proxy: no hop-by-hop field, one authority.
+//!
+//! RFC 9110 section 7.6.1 names the fields that end at a hop, `Connection` names further ones.
+//! `TE: trailers` stays, because trailers are forwarded. An upgrade is carried to the upstream,
+//! except `h2c`, which names the hop's own protocol. A request that leaves its authority in doubt
+//! is refused (RFC 9112, section 3.2).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::header::{
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{Method, Request, Response, StatusCode, Version};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use crate::body::Body;
+use crate::fault::{Fault, Reason};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Wraps services in [`Hygiene`].
+#[derive(Debug, Clone, Default)]
+pub struct HygieneLayer;
+
+impl<S> Layer<S> for HygieneLayer {
+    type Service = Hygiene<S>;
+
+    fn layer(&self, inner: S) -> Hygiene<S> {
+        Hygiene { inner }
+    }
+}
+
+/// Cleans requests on their way up and responses on their way down.
+#[derive(Debug, Clone)]
+pub struct Hygiene<S> {
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Hygiene<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault>,
+{
+    type Response = Response<Body>;
+    type Error = Fault;
+    type Future = HygieneFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        match clean_request(&mut request) {
+            Ok(()) => HygieneFuture::Sent {
+                inner: self.inner.call(request),
+            },
+            Err(fault) => HygieneFuture::Refused { fault: Some(fault) },
+        }
+    }
+}
+
+pin_project! {
+    /// The response of [`Hygiene`].
+    #[project = Step]
+    pub enum HygieneFuture<F> {
+        /// The request went on.
+        Sent {
+            #[pin]
+            inner: F,
+        },
+        /// The request was refused.
+        Refused {
+            fault: Option<Fault>,
+        },
+    }
+}
+
+impl<F> Future for HygieneFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Fault>>,
+{
+    type Output = Result<Response<Body>, Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Step::Sent { inner } => {
+                let mut response = ready!(inner.poll(cx))?;
+                clean_response(&mut response);
+                Poll::Ready(Ok(response))
+            }
+            Step::Refused { fault } => match fault.take() {
+                Some(fault) => Poll::Ready(Err(fault)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+fn clean_request(request: &mut Request<Body>) -> Result<(), Fault> {
+    if *request.method() == Method::CONNECT {
+        return Err(refuse("CONNECT is not served"));
+    }
+    check_authority(request)?;
+    let upgrade = wanted_upgrade(request.version(), request.headers());
+    let headers = request.headers_mut();
+    strip(headers);
+    match upgrade {
+        Some(protocol) => restore_upgrade(headers, protocol),
+        None => {
+            request
+                .extensions_mut()
+                .remove::<hyper::upgrade::OnUpgrade>();
+        }
+    }
+    Ok(())
+}
+
+fn clean_response(response: &mut Response<Body>) {
+    let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let upgrade = if switching {
+        response.headers().get(UPGRADE).cloned()
+    } else {
+        None
+    };
+    strip(response.headers_mut());
+    if let Some(protocol) = upgrade {
+        restore_upgrade(response.headers_mut(), protocol);
+    }
+    *response.version_mut() = Version::HTTP_11;
+}
+
+/// One authority for routing and forwarding, or none of it.
+fn check_authority(request: &Request<Body>) -> Result<(), Fault> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(refuse("the request has more than one Host"));
+    }
+    match (request.uri().authority(), host) {
+        (Some(authority), _) if authority.as_str().contains('@') => {
+            Err(refuse("the request's target holds user information"))
+        }
+        (Some(authority), Some(host)) if request.version() == Version::HTTP_2 => {
+            let same = host
+                .as_bytes()
+                .eq_ignore_ascii_case(authority.as_str().as_bytes());
+            if same {
+                Ok(())
+            } else {
+                Err(refuse("the request's Host differs from its :authority"))
+            }
+        }
+        (None, None) if request.version() == Version::HTTP_11 => {
+            Err(refuse("the request has no Host"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refuse(detail: &'static str) -> Fault {
+    Fault::unseen(Reason::RequestError, detail)
+}
+
+/// The protocol that a request asks to switch to, where that can be carried on.
+fn wanted_upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
+    if version != Version::HTTP_11 {
+        return None;
+    }
+    let protocol = headers.get(UPGRADE)?;
+    let asks = headers
+        .get_all(CONNECTION)
+        .iter()
+        .any(|value| names(value, "upgrade"));
+    let is_h2c = tokens(protocol).any(|token| token.eq_ignore_ascii_case("h2c"));
+    (asks && !is_h2c).then(|| protocol.clone())
+}
+
+fn restore_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+/// Removes what ends at this hop. One pass decides, so that the common message costs no look-up.
+fn strip(headers: &mut HeaderMap) {
+    let mut found = false;
+    let mut has_te = false;
+    for name in headers.keys() {
+        found |= is_hop_by_hop(name);
+        has_te |= *name == TE;
+    }
+    if !found && !has_te {
+        return;
+    }
+    let listed: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(tokens)
+        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        .filter(|name| !is_protected(name))
+        .collect();
+    let trailers = has_te
+        && headers
+            .get_all(TE)
+            .iter()
+            .any(|value| names(value, "trailers"));
+    for name in listed.iter().chain(&[
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        TE,
+    ]) {
+        headers.remove(name);
+    }
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    [
+        &CONNECTION,
+        &KEEP_ALIVE,
+        &PROXY_CONNECTION,
+        &TRANSFER_ENCODING,
+        &UPGRADE,
+    ]
+    .contains(&name)
+}
+
+/// Fields that `Connection` cannot take away from the next hop: the message would change its meaning.
+fn is_protected(name: &HeaderName) -> bool {
+    use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
+    [
+        &HOST,
+        &CONTENT_LENGTH,
+        &AUTHORIZATION,
+        &COOKIE,
+        &CONTENT_TYPE,
+    ]
+    .contains(&name)
+}
+
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    value
+        .to_str()
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+fn names(value: &HeaderValue, wanted: &str) -> bool {
+    tokens(value).any(|token| {
+        token
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .eq_ignore_ascii_case(wanted)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(version: Version, fields: &[(&'static str, &'static str)]) -> Request<Body> {
+        let mut request = Request::builder()
+            .version(version)
+            .uri("/")
+            .body(Body::empty())
+            .unwrap();
+        for (name, value) in fields {
+            request
+                .headers_mut()
+                .append(*name, HeaderValue::from_static(value));
+        }
+        request
+    }
+
+    fn cleaned(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut request = request(Version::HTTP_11, fields);
+        clean_request(&mut request).unwrap();
+        std::mem::take(request.headers_mut())
+    }
+
+    #[test]
+    fn fields_of_the_hop_and_those_that_connection_names_end_here() {
+        let headers = cleaned(&[
+            ("host", "a"),
+            ("connection", "close, X-Mine"),
+            ("connection", "host"),
+            ("x-mine", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "gzip, trailers"),
+            ("x-other", "2"),
+        ]);
+        let mut left: Vec<_> = headers
+            .iter()
+            .map(|(n, v)| format!("{n}: {}", v.to_str().unwrap()))
+            .collect();
+        left.sort();
+        assert_eq!(left, ["host: a", "te: trailers", "x-other: 2"]);
+    }
+
+    #[test]
+    fn an_upgrade_is_carried_and_h2c_is_not() {
+        let headers = cleaned(&[
+            ("host", "a"),
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+        ]);
+        assert_eq!(headers[UPGRADE], "websocket");
+        assert_eq!(headers[CONNECTION], "upgrade");
+        let headers = cleaned(&[
+            ("host", "a"),
+            ("connection", "Upgrade, HTTP2-Settings"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "x"),
+        ]);
+        assert_eq!(headers.len(), 1);
+    }
+
+    #[test]
+    fn a_doubtful_authority_is_refused() {
+        let refused = |request: &mut Request<Body>| clean_request(request).is_err();
+        assert!(refused(&mut request(Version::HTTP_11, &[])));
+        assert!(refused(&mut request(
+            Version::HTTP_11,
+            &[("host", "a"), ("host", "a")]
+        )));
+        let mut h2 = request(Version::HTTP_2, &[("host", "b")]);
+        *h2.uri_mut() = "http://a/".parse().unwrap();
+        assert!(refused(&mut h2));
+        assert!(!refused(&mut request(Version::HTTP_10, &[])));
+    }
+}

@@ -1,0 +1,19 @@
+//! HTTP on both sides: the server that reads requests, the client that sends them on, and what must be true of a message in between.
+//!
+//! Both sides choose their protocol independently: HTTP/1.1 or HTTP/2 downstream by the
+//! connection's first bytes (prior knowledge), upstream by the scheme of the target.
+
+mod client;
+mod expect;
+mod hygiene;
+mod record;
+mod respond;
+mod server;
+mod upgrade;
+
+pub use client::{Client, ClientParams, Protocol};
+pub use hygiene::{Hygiene, HygieneLayer};
+pub use record::{Record, RecordLayer};
+pub use respond::{Respond, RespondLayer};
+pub use server::{ServerParams, serve};
+pub use upgrade::{Upgrade, UpgradeLayer};

@@ -1,0 +1,226 @@
+//! The book of open downstream connections of one entry on one worker, so that a drain reaches every one of them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use crate::lifecycle::Phase;
+use crate::telemetry::EntryCounters;
+
+/// One open downstream connection.
+#[derive(Debug)]
+pub struct Connection {
+    id: u64,
+    peer: SocketAddr,
+    book: Arc<Connections>,
+    phase: AtomicU8,
+    waker: AtomicWaker,
+    moved: AtomicBool,
+    reading_head: AtomicBool,
+    reset: AtomicBool,
+    requests: AtomicU64,
+    active: AtomicU32,
+}
+
+impl Connection {
+    /// The other end's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// How far this connection's drain has come.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Running,
+            1 => Phase::Draining,
+            _ => Phase::Closing,
+        }
+    }
+
+    /// Wakes the task of `waker` at the next change of phase.
+    pub fn on_phase(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Bytes moved on the connection.
+    pub fn note_bytes(&self, read: bool) {
+        self.moved.store(true, Relaxed);
+        if read && self.active.load(Relaxed) == 0 {
+            self.reading_head.store(true, Relaxed);
+        }
+    }
+
+    /// Whether bytes moved since the last call.
+    pub fn take_moved(&self) -> bool {
+        self.moved.swap(false, Relaxed)
+    }
+
+    /// A request's head was read: the returned guard lasts until the exchange is over.
+    pub fn begin(self: &Arc<Self>) -> ActiveRequest {
+        self.reading_head.store(false, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
+        self.active.fetch_add(1, Relaxed);
+        ActiveRequest(Arc::new(Active(Arc::clone(self))))
+    }
+
+    /// Requests begun so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// Whether bytes came since the last exchange that are not yet a request.
+    pub fn reads_head(&self) -> bool {
+        self.reading_head.load(Relaxed)
+    }
+
+    /// Exchanges that are not over.
+    pub fn active(&self) -> u32 {
+        self.active.load(Relaxed)
+    }
+
+    /// Ends the connection with a reset, so that a message delimited by the close does not look complete.
+    pub fn reset_on_close(&self) {
+        self.reset.store(true, Relaxed);
+    }
+
+    /// Whether the connection must end with a reset.
+    pub fn must_reset(&self) -> bool {
+        self.reset.load(Relaxed)
+    }
+
+    /// The counters that this connection's traffic is counted in.
+    pub fn counters(&self) -> &Arc<EntryCounters> {
+        &self.book.counters
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.book.open.lock().by_id.remove(&self.id);
+        self.book
+            .counters
+            .downstream_connections
+            .fetch_sub(1, Relaxed);
+    }
+}
+
+/// Counts as an active request of its connection until its last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct ActiveRequest(Arc<Active>);
+
+#[derive(Debug)]
+struct Active(Arc<Connection>);
+
+impl ActiveRequest {
+    /// The connection that the request came on.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.0.0
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Relaxed);
+        self.0.moved.store(true, Relaxed);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    phase: Phase,
+    by_id: HashMap<u64, std::sync::Weak<Connection>>,
+}
+
+/// All open connections of one entry on one worker.
+#[derive(Debug)]
+pub struct Connections {
+    counters: Arc<EntryCounters>,
+    open: Mutex<Open>,
+}
+
+impl Connections {
+    /// An empty book.
+    pub fn new(counters: Arc<EntryCounters>) -> Arc<Self> {
+        Arc::new(Self {
+            counters,
+            open: Mutex::default(),
+        })
+    }
+
+    /// Enters a connection that was just accepted; it leaves the book when dropped.
+    pub fn open(self: &Arc<Self>, peer: SocketAddr) -> Arc<Connection> {
+        self.counters.downstream_connections.fetch_add(1, Relaxed);
+        self.counters.downstream_accepted.fetch_add(1, Relaxed);
+        let mut open = self.open.lock();
+        open.next += 1;
+        let connection = Arc::new(Connection {
+            id: open.next,
+            peer,
+            book: Arc::clone(self),
+            phase: AtomicU8::new(open.phase as u8),
+            waker: AtomicWaker::new(),
+            moved: AtomicBool::new(true),
+            reading_head: AtomicBool::new(false),
+            reset: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            active: AtomicU32::new(0),
+        });
+        open.by_id
+            .insert(connection.id, Arc::downgrade(&connection));
+        connection
+    }
+
+    /// Moves every connection, and those still to come, on to `phase`.
+    pub fn advance(&self, phase: Phase) {
+        let reached: Vec<Arc<Connection>> = {
+            let mut open = self.open.lock();
+            open.phase = open.phase.max(phase);
+            open.by_id
+                .values()
+                .filter_map(std::sync::Weak::upgrade)
+                .collect()
+        };
+        for connection in reached {
+            connection.phase.fetch_max(phase as u8, Relaxed);
+            connection.waker.wake();
+        }
+    }
+
+    /// How many are open, and how many of those serve a request.
+    pub fn count(&self) -> (usize, usize) {
+        let all: Vec<Arc<Connection>> = self
+            .open
+            .lock()
+            .by_id
+            .values()
+            .filter_map(std::sync::Weak::upgrade)
+            .collect();
+        (
+            all.len(),
+            all.iter()
+                .filter(|connection| connection.active() > 0)
+                .count(),
+        )
+    }
+
+    /// Requests begun on connections that are open now, and connections ever accepted: changes whenever there is traffic.
+    pub fn pulse(&self) -> u64 {
+        let all: Vec<Arc<Connection>> = self
+            .open
+            .lock()
+            .by_id
+            .values()
+            .filter_map(std::sync::Weak::upgrade)
+            .collect();
+        all.iter()
+            .map(|c| c.requests())
+            .sum::<u64>()
+            .wrapping_add(self.counters.downstream_accepted.load(Relaxed))
+    }
+}

@@ -1,0 +1,17 @@
+//! Sockets: listening, connecting, the byte stream under HTTP, tunnels, and the book of open connections.
+//!
+//! Nothing here knows HTTP. Timers are kept a connection, never a request: see [`Watchdog`].
+
+mod connect;
+mod connections;
+mod listener;
+mod stream;
+mod tunnel;
+mod watchdog;
+
+pub use connect::connect;
+pub use connections::{ActiveRequest, Connection, Connections};
+pub use listener::{Acceptor, bind};
+pub use stream::Stream;
+pub use tunnel::tunnel;
+pub use watchdog::{Expired, Watchdog};

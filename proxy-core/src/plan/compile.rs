@@ -1,0 +1,176 @@
+//! From the configuration's words to the components' numbers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::Authority;
+
+use super::{EntryPlan, HttpPlan, Plan, RetryPlan, ServicePlan, Source, Target, TcpPlan};
+use crate::balance::EjectParams;
+use crate::config::{
+    self, AccessLog, Document, Entry, Errors, Host, OrOff, RetryOn, Scheme, Workers,
+};
+use crate::discovery::ResolverParams;
+use crate::http::{ClientParams, Protocol, ServerParams};
+use crate::resilience::retry::{self, Backoff, Condition};
+use crate::telemetry::Which;
+
+/// How long a request's head may take from its first byte (nginx's `client_header_timeout` is 60 s, Apache's 20 s).
+const HEAD: Duration = Duration::from_secs(10);
+
+/// Compiles the ambassador's section. `cpus` is what `workers: auto` means. All errors are reported, each at its place.
+pub fn compile(document: &Document, cpus: usize) -> Result<Plan, Errors> {
+    let config = &document.config;
+    let workers = match config.workers {
+        Workers::Auto => cpus.max(1),
+        Workers::Fixed(count) => count.value() as usize,
+    };
+    let mut errors = Vec::new();
+    let mut entries = Vec::new();
+    for (name, entry) in &config.ambassador {
+        match targets(entry) {
+            Ok(targets) => entries.push(compile_entry(name.as_str(), entry, targets, workers)),
+            Err(message) => {
+                let path = ["ambassador", name.as_str(), "to"];
+                errors.push(document.error_at(
+                    &path,
+                    message,
+                    "write a host name or an IP address",
+                ));
+            }
+        }
+    }
+    Errors::check(errors)?;
+    Ok(Plan {
+        admin: config
+            .admin
+            .on()
+            .map(config::ListenAddress::sockets)
+            .unwrap_or_default(),
+        workers,
+        access_log: match config.access_log {
+            AccessLog::All => Which::All,
+            AccessLog::Errors => Which::Errors,
+            AccessLog::Off => Which::Off,
+        },
+        drain_delay: config.drain.delay.std(),
+        drain_timeout: config.drain.timeout.std(),
+        resolver: ResolverParams {
+            servers: config.dns.servers.iter().map(|server| server.0).collect(),
+            timeout: config.dns.timeout.std(),
+            attempts: config.dns.attempts.value() as usize,
+        },
+        entries,
+    })
+}
+
+fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, workers: usize) -> EntryPlan {
+    let service = match entry.to.scheme() {
+        Some(Scheme::Tcp) => ServicePlan::Tcp(TcpPlan {
+            connect: entry.timeout.connect.std(),
+            attempts: entry.retry.on().map_or(0, |retry| retry.attempts.value()),
+            idle: duration(&entry.timeout.idle),
+        }),
+        Some(Scheme::H2c) => ServicePlan::Http(compile_http(entry, Protocol::Http2, workers)),
+        Some(Scheme::Http) | None => {
+            ServicePlan::Http(compile_http(entry, Protocol::Http1, workers))
+        }
+    };
+    let eject = entry.eject.on().map(|eject| EjectParams {
+        failures: eject.failures.value(),
+        period: eject.r#for.std(),
+        at_most: eject.at_most.fraction(),
+        recover: eject.recover.std(),
+    });
+    EntryPlan {
+        name: Arc::from(name),
+        listen: entry.listen.sockets(),
+        targets,
+        eject,
+        service,
+    }
+}
+
+fn compile_http(entry: &Entry, protocol: Protocol, workers: usize) -> HttpPlan {
+    let idle = duration(&entry.timeout.idle);
+    // The file speaks of the whole process, each worker has its own pool.
+    let share = |all: u32| (all as usize).div_ceil(workers);
+    HttpPlan {
+        server: ServerParams {
+            idle,
+            head: HEAD,
+            max_headers: entry.max_headers.len(),
+        },
+        tunnel_idle: idle,
+        request_timeout: duration(&entry.timeout.request),
+        try_timeout: duration(&entry.timeout.r#try),
+        retry: entry.retry.on().map(compile_retry),
+        client: ClientParams {
+            protocol,
+            connect: entry.timeout.connect.std(),
+            connections: share(entry.pool.connections.value()),
+            pending: share(entry.pool.pending.value()),
+            streams: entry.pool.streams.value() as usize,
+            idle: entry.pool.idle.std(),
+            age: duration(&entry.pool.age),
+            max_headers: entry.max_headers.len(),
+            keep_host: false,
+        },
+    }
+}
+
+fn compile_retry(retry: &config::Retry) -> RetryPlan {
+    let condition = |on: &RetryOn| match on {
+        RetryOn::Connect => Condition::Connect,
+        RetryOn::Reset => Condition::Reset,
+        RetryOn::Timeout => Condition::Timeout,
+        RetryOn::Unavailable => Condition::Unavailable,
+        RetryOn::Status(range) => Condition::Status(range.first()..=range.last()),
+    };
+    RetryPlan {
+        params: retry::Params {
+            attempts: retry.attempts.value(),
+            on: retry.on.iter().map(condition).collect(),
+            methods: retry
+                .methods
+                .iter()
+                .map(|method| method.0.clone())
+                .collect(),
+            body: retry.body.len(),
+            backoff: Backoff {
+                base: retry.backoff.std(),
+                max: retry.max_backoff.std(),
+            },
+        },
+        budget: retry.budget.fraction(),
+        floor: retry.floor.in_a_second(),
+    }
+}
+
+fn targets(entry: &Entry) -> Result<Vec<Target>, String> {
+    entry
+        .to
+        .targets
+        .iter()
+        .map(|target| {
+            let url = &target.to;
+            let source = match &url.host {
+                Host::Ip(ip) => Source::Fixed(*ip),
+                Host::Name(name) => Source::Dns(name.clone()),
+            };
+            let text = url.authority();
+            let authority = Authority::try_from(text.as_str())
+                .map_err(|_| format!("`{text}` cannot be used in a Host field"))?;
+            Ok(Target {
+                source,
+                port: url.port,
+                authority,
+                weight: target.weight.value(),
+            })
+        })
+        .collect()
+}
+
+fn duration(value: &OrOff<config::Duration>) -> Option<Duration> {
+    value.on().map(|duration| duration.std())
+}

@@ -1,0 +1,11 @@
+//! Bounds the time from a request to the head of its response; a body still on its way up keeps the clock from running out.
+//!
+//! The clock starts anew with each chunk of the request's body that is handed on, so that a long
+//! upload is no timeout and a stalled one is. The response's body is not bounded here: see
+//! `timeout.idle`.
+
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub use service::{Timeout, TimeoutLayer};

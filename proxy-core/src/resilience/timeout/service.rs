@@ -1,0 +1,146 @@
+//! The [`Timeout`] service and its layer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Request;
+use http_body::Body as _;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
+use tower::{Layer, Service};
+
+use crate::body::{Body, End, Watch};
+use crate::fault::{Fault, Reason};
+use crate::telemetry::Exchange;
+
+/// Wraps services in [`Timeout`].
+#[derive(Debug, Clone)]
+pub struct TimeoutLayer {
+    limit: Duration,
+    what: &'static str,
+}
+
+impl TimeoutLayer {
+    /// `what` is the name of the bounded thing in the fault's detail: `request` or `try`.
+    pub fn new(limit: Duration, what: &'static str) -> Self {
+        Self { limit, what }
+    }
+}
+
+impl<S> Layer<S> for TimeoutLayer {
+    type Service = Timeout<S>;
+
+    fn layer(&self, inner: S) -> Timeout<S> {
+        Timeout {
+            inner,
+            limit: self.limit,
+            what: self.what,
+        }
+    }
+}
+
+/// Ends a request that has no response head after a time, with [`Reason::ResponseTimeout`].
+#[derive(Debug, Clone)]
+pub struct Timeout<S> {
+    inner: S,
+    limit: Duration,
+    what: &'static str,
+}
+
+impl<S, R> Service<Request<Body>> for Timeout<S>
+where
+    S: Service<Request<Body>, Response = R, Error = Fault>,
+{
+    type Response = R;
+    type Error = Fault;
+    type Future = TimeoutFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let exchange = request.extensions().get::<Exchange>().cloned();
+        let upload = (!request.body().is_end_stream()).then(|| {
+            let progress = Arc::new(AtomicU64::new(0));
+            request
+                .body_mut()
+                .watch(Box::new(Upload(Arc::clone(&progress))));
+            progress
+        });
+        TimeoutFuture {
+            inner: self.inner.call(request),
+            timer: sleep(self.limit),
+            limit: self.limit,
+            what: self.what,
+            upload,
+            seen: 0,
+            exchange,
+        }
+    }
+}
+
+/// Counts what was handed on of a request's body.
+struct Upload(Arc<AtomicU64>);
+
+impl Watch for Upload {
+    fn data(&mut self, _: usize) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn end(&mut self, _: End<'_>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+pin_project! {
+    /// The response of a [`Timeout`].
+    pub struct TimeoutFuture<F> {
+        #[pin]
+        inner: F,
+        #[pin]
+        timer: Sleep,
+        limit: Duration,
+        what: &'static str,
+        upload: Option<Arc<AtomicU64>>,
+        seen: u64,
+        exchange: Option<Exchange>,
+    }
+}
+
+impl<F, R> Future for TimeoutFuture<F>
+where
+    F: Future<Output = Result<R, Fault>>,
+{
+    type Output = Result<R, Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Poll::Ready(done) = this.inner.poll(cx) {
+            return Poll::Ready(done);
+        }
+        while this.timer.as_mut().poll(cx).is_ready() {
+            let progress = this
+                .upload
+                .as_ref()
+                .map_or(0, |upload| upload.load(Relaxed));
+            if progress == *this.seen {
+                if let Some(exchange) = this.exchange {
+                    exchange.note_timeout();
+                }
+                let detail = format!(
+                    "no response within timeout.{} of {:?}",
+                    this.what, this.limit
+                );
+                return Poll::Ready(Err(Fault::maybe_seen(Reason::ResponseTimeout, detail)));
+            }
+            *this.seen = progress;
+            this.timer.as_mut().reset(Instant::now() + *this.limit);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,39 @@
+//! From the server to the seam: what happens to a request before it is known where it goes.
+
+use std::sync::Arc;
+
+use tower::ServiceBuilder;
+
+use super::Seam;
+use crate::http::{
+    Hygiene, HygieneLayer, Record, RecordLayer, Respond, RespondLayer, Upgrade, UpgradeLayer,
+};
+use crate::plan::HttpPlan;
+use crate::telemetry::{AccessLog, EntryCounters};
+
+/// The composed service.
+pub type Downstream = Record<Respond<Hygiene<Upgrade<Seam>>>>;
+
+/// Composes the downstream stack of one entry on one worker.
+pub fn downstream(
+    name: &Arc<str>,
+    plan: &HttpPlan,
+    counters: &Arc<EntryCounters>,
+    log: &AccessLog,
+    upstream: Seam,
+) -> Downstream {
+    ServiceBuilder::new()
+        // Outermost: whatever happens is recorded, the responses that we make ourselves included.
+        .layer(RecordLayer::new(
+            Arc::clone(name),
+            Arc::clone(counters),
+            log.clone(),
+        ))
+        // Everything below fails with a fault; here it becomes a response.
+        .layer(RespondLayer)
+        // Nothing below sees a field of the hop, or a request without one clear authority.
+        .layer(HygieneLayer)
+        // Above the retries, because a connection can be handed over only once.
+        .layer(UpgradeLayer::new(plan.tunnel_idle))
+        .service(upstream)
+}

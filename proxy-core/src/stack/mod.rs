@@ -1,0 +1,11 @@
+//! The only place where layers are composed: one file a stack, outermost layer first.
+
+mod downstream;
+mod seam;
+mod tcp;
+mod upstream;
+
+pub use downstream::{Downstream, downstream};
+pub use seam::Seam;
+pub use tcp::TcpStack;
+pub use upstream::{Upstream, upstream};

@@ -1,0 +1,136 @@
+//! The stack of a raw TCP entry: an endpoint, another one when it cannot be reached, then bytes both ways.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::balance::{Balance, Endpoint, EndpointSet, Outcome};
+use crate::fault::Fault;
+use crate::net::{Connection, Stream, Watchdog, connect, tunnel};
+use crate::plan::TcpPlan;
+use crate::telemetry::{AccessLog, EntryCounters, timestamp};
+
+/// Serves the connections of one entry on one worker.
+#[derive(Clone)]
+pub struct TcpStack {
+    name: Arc<str>,
+    plan: TcpPlan,
+    balance: Balance<fn(&Arc<Endpoint>), ()>,
+    counters: Arc<EntryCounters>,
+    log: AccessLog,
+}
+
+impl TcpStack {
+    /// Composes the stack.
+    pub fn new(
+        name: &Arc<str>,
+        plan: &TcpPlan,
+        endpoints: &Arc<EndpointSet>,
+        counters: &Arc<EntryCounters>,
+        log: &AccessLog,
+    ) -> Self {
+        Self {
+            name: Arc::clone(name),
+            plan: plan.clone(),
+            balance: Balance::new(Arc::clone(endpoints), |_| ()),
+            counters: Arc::clone(counters),
+            log: log.clone(),
+        }
+    }
+
+    /// Copies bytes until both ends are done. A connection that leads nowhere is reset, never closed as if it had ended well.
+    pub async fn serve(&self, tcp: TcpStream, connection: Arc<Connection>) {
+        let active = connection.begin();
+        let begun = Instant::now();
+        let mut downstream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
+        let mut tried = Vec::new();
+        let ended = match self.reach(&mut tried).await {
+            Ok((endpoint, upstream)) => {
+                let _load = endpoint.occupy();
+                let mut upstream = Stream::connected(upstream, Arc::clone(&self.counters));
+                let watchdog = Watchdog::new(
+                    Arc::clone(&connection),
+                    self.plan.idle,
+                    std::time::Duration::MAX,
+                );
+                tunnel(&mut downstream, &mut upstream, watchdog)
+                    .await
+                    .map_err(|error| error.to_string())
+            }
+            Err(fault) => {
+                self.counters.fault(fault.reason());
+                Err(fault.story())
+            }
+        };
+        if ended.is_err() {
+            connection.reset_on_close();
+        }
+        self.record(&connection, &ended, &tried, begun);
+        drop(active);
+    }
+
+    async fn reach(
+        &self,
+        tried: &mut Vec<std::net::SocketAddr>,
+    ) -> Result<(Arc<Endpoint>, TcpStream), Fault> {
+        let set = self.balance.set();
+        loop {
+            let picked = match self.balance.pick(tried) {
+                Some(picked) => Some(picked),
+                None => {
+                    let _ = tokio::time::timeout(crate::balance::FIRST_LOOKUP, set.settled()).await;
+                    self.balance.pick(tried)
+                }
+            };
+            let (endpoint, ()) = picked.ok_or_else(|| set.absence())?;
+            tried.push(endpoint.address());
+            self.counters.tries.fetch_add(1, Relaxed);
+            let begun = Instant::now();
+            match connect(endpoint.address(), self.plan.connect).await {
+                Ok(stream) => {
+                    self.counters.connects.fetch_add(1, Relaxed);
+                    set.record(&endpoint, Outcome::Success, begun.elapsed());
+                    return Ok((endpoint, stream));
+                }
+                Err(fault) => {
+                    self.counters.connect_failures.fetch_add(1, Relaxed);
+                    set.record(&endpoint, Outcome::Failure, begun.elapsed());
+                    if tried.len() > self.plan.attempts as usize {
+                        return Err(fault);
+                    }
+                    self.counters.retry(Some(fault.reason()));
+                }
+            }
+        }
+    }
+
+    fn record(
+        &self,
+        connection: &Connection,
+        ended: &Result<(u64, u64), String>,
+        tried: &[std::net::SocketAddr],
+        begun: Instant,
+    ) {
+        let (received, sent) = *ended.as_ref().unwrap_or(&(0, 0));
+        self.counters.received.fetch_add(received, Relaxed);
+        self.counters.sent.fetch_add(sent, Relaxed);
+        if !self.log.wants(ended.is_err()) {
+            return;
+        }
+        let line = serde_json::json!({
+            "time": timestamp(std::time::SystemTime::now()),
+            "entry": &*self.name,
+            "client": connection.peer().to_string(),
+            "protocol": "TCP",
+            "duration_ms": begun.elapsed().as_micros() as f64 / 1e3,
+            "bytes_received": received,
+            "bytes_sent": sent,
+            "tries": tried.len(),
+            "endpoint": tried.last().map(ToString::to_string),
+            "detail": ended.as_ref().err(),
+        });
+        self.log.write(line.to_string().into_bytes());
+    }
+}

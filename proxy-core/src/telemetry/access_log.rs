@@ -1,0 +1,104 @@
+//! The access log: one JSON object a line, written by a thread of its own so that no worker waits for a disk or a pipe.
+//!
+//! The queue is bounded; when the reader of the log is slower than the traffic, lines are dropped
+//! and counted, and requests go on.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Lines that may wait to be written.
+const QUEUE: usize = 8192;
+
+/// Which exchanges are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Which {
+    /// Every one.
+    All,
+    /// Those that ended with a status of 500 or more, a fault, or an abort.
+    #[default]
+    Errors,
+    /// None.
+    Off,
+}
+
+/// Takes lines from any thread. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AccessLog {
+    which: Which,
+    queue: SyncSender<Vec<u8>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl AccessLog {
+    /// A log and the writer that must run for its lines to appear.
+    pub fn new(which: Which) -> (Self, AccessLogWriter) {
+        let (queue, lines) = sync_channel(QUEUE);
+        (
+            Self {
+                which,
+                queue,
+                dropped: Arc::default(),
+            },
+            AccessLogWriter { lines },
+        )
+    }
+
+    /// The same log with another choice of exchanges.
+    pub fn with(&self, which: Which) -> Self {
+        Self {
+            which,
+            ..self.clone()
+        }
+    }
+
+    /// Whether an exchange is logged; `bad` is a status of 500 or more, a fault, or an abort.
+    pub fn wants(&self, bad: bool) -> bool {
+        match self.which {
+            Which::All => true,
+            Which::Errors => bad,
+            Which::Off => false,
+        }
+    }
+
+    /// Queues a line, or drops and counts it when the queue is full.
+    pub fn write(&self, line: Vec<u8>) {
+        if self.queue.try_send(line).is_err() {
+            self.dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Lines dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+}
+
+/// Writes queued lines until the last [`AccessLog`] is gone.
+#[derive(Debug)]
+pub struct AccessLogWriter {
+    lines: Receiver<Vec<u8>>,
+}
+
+impl AccessLogWriter {
+    /// Writes to `out`, gathering what waits into one write. Returns when every log handle is gone or `out` fails.
+    pub fn run(self, mut out: impl Write) {
+        let mut batch = Vec::with_capacity(64 * 1024);
+        while let Ok(line) = self.lines.recv() {
+            batch.extend_from_slice(&line);
+            batch.push(b'\n');
+            while batch.len() < 48 * 1024 {
+                let Ok(line) = self.lines.try_recv() else {
+                    break;
+                };
+                batch.extend_from_slice(&line);
+                batch.push(b'\n');
+            }
+            if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
+                return;
+            }
+            batch.clear();
+        }
+    }
+}

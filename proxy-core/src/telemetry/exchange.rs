@@ -1,0 +1,93 @@
+//! The story of one exchange, told by the layers that it passes, read by the access log and the metrics.
+//!
+//! An [`Exchange`] travels in the request's extensions. Layers write what they decided and never
+//! read what another layer wrote, except for the endpoints that were tried already.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use super::EntryCounters;
+use crate::fault::{Fault, Reason};
+
+/// What happened to one request, so far.
+#[derive(Debug, Default)]
+pub struct Story {
+    /// The endpoints that were tried, in order, one a try.
+    pub tried: SmallVec<[SocketAddr; 2]>,
+    /// The fault that the response reports, or that cut the response short.
+    pub fault: Option<(Reason, String)>,
+    /// Why a further retry was not made.
+    pub denied: Option<super::Denied>,
+}
+
+/// One request and its response.
+#[derive(Debug, Clone)]
+pub struct Exchange(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    started: Instant,
+    counters: Arc<EntryCounters>,
+    timed_out: AtomicBool,
+    received: AtomicU64,
+    story: Mutex<Story>,
+}
+
+impl Exchange {
+    /// The exchange of a request whose head has just been read.
+    pub fn begin(counters: Arc<EntryCounters>) -> Self {
+        Self(Arc::new(Inner {
+            started: Instant::now(),
+            counters,
+            timed_out: AtomicBool::new(false),
+            received: AtomicU64::new(0),
+            story: Mutex::default(),
+        }))
+    }
+
+    /// When the request's head had been read.
+    pub fn started(&self) -> Instant {
+        self.0.started
+    }
+
+    /// The counters of the worker and entry that serve it.
+    pub fn counters(&self) -> &Arc<EntryCounters> {
+        &self.0.counters
+    }
+
+    /// Notes that a try was given up for being slow.
+    pub fn note_timeout(&self) {
+        self.0.timed_out.store(true, Relaxed);
+    }
+
+    /// Whether a try was given up for being slow.
+    pub fn timed_out(&self) -> bool {
+        self.0.timed_out.load(Relaxed)
+    }
+
+    /// Adds to the bytes of the request's body.
+    pub fn add_received(&self, bytes: u64) {
+        self.0.received.fetch_add(bytes, Relaxed);
+    }
+
+    /// Bytes of the request's body so far.
+    pub fn received(&self) -> u64 {
+        self.0.received.load(Relaxed)
+    }
+
+    /// Reads or adds to the story.
+    pub fn story<T>(&self, tell: impl FnOnce(&mut Story) -> T) -> T {
+        tell(&mut self.0.story.lock())
+    }
+
+    /// Records the fault that ends this exchange, and counts it.
+    pub fn fail(&self, fault: &Fault) {
+        self.0.counters.fault(fault.reason());
+        self.story(|story| story.fault = Some((fault.reason(), fault.story())));
+    }
+}

@@ -1,0 +1,34 @@
+//! What a black-box test needs around the binary under test, one subject a file.
+
+/// The proxy under test: start, watch, signal, ask.
+pub mod ambassador;
+/// Clients of the proxy over HTTP/1.1 and HTTP/2.
+pub mod client;
+/// The text of a configuration file with one entry or several.
+pub mod config;
+/// A DNS server that answers what the test says.
+pub mod dns;
+/// A gRPC service and its client, written out by hand.
+pub mod grpc;
+/// JSON lines of a running program, on which a test can wait.
+pub mod lines;
+/// Requests at a fixed rate, whatever becomes of them.
+pub mod load;
+/// Memory of a process, as the kernel counts it.
+pub mod memory;
+/// The Prometheus text exposition, parsed strictly.
+pub mod metrics;
+/// What must be installed for a test to mean something.
+pub mod needs;
+/// A network namespace that the test makes and removes.
+pub mod netns;
+/// HTTP upstreams in this process.
+pub mod origin;
+/// HTTP upstreams in a process of their own, which can be killed.
+pub mod process;
+/// One test under one deadline, and waiting for events.
+pub mod promise;
+/// TCP upstreams that follow a script, byte by byte.
+pub mod scripted;
+/// One TCP connection, seen as bytes and the way it ended.
+pub mod wire;

@@ -1,0 +1,53 @@
+//! A drain is announced by readiness, keeps accepting for its delay, and is bounded by its timeout.
+
+use remora_tests::ambassador::Ambassador;
+use remora_tests::client::{Connection, Protocol, get, once};
+use remora_tests::config::Config;
+use remora_tests::lines::says;
+use remora_tests::origin::{Origin, hang, ok};
+use remora_tests::promise::{promise, until};
+use rustix::process::Signal;
+
+#[test]
+fn during_the_delay_it_is_not_ready_and_still_accepts() {
+    promise(async {
+        let origin = Origin::start(|_| async { ok("fine") });
+        let config = Config::of(&format!("to: http://{}", origin.address()))
+            .with("drain: {delay: 60s, timeout: 30s}");
+        let ambassador = Ambassador::start(&config).await;
+        assert_eq!(ambassador.ask("GET", "/readyz").await.status, 200);
+        assert!(ambassador.ask("POST", "/drain").await.status.is_success());
+        ambassador
+            .log
+            .find("line `draining`", |line| says(line, "draining"))
+            .await;
+        until("readiness to go", async || {
+            (ambassador.ask("GET", "/readyz").await.status == 503).then_some(())
+        })
+        .await;
+        assert_eq!(ambassador.ask("GET", "/livez").await.status, 200);
+        let reply = once(ambassador.address(), get("/"))
+            .await
+            .expect("it still accepts");
+        assert_eq!(reply.status, 200);
+    });
+}
+
+#[test]
+fn the_timeout_ends_what_does_not_end() {
+    promise(async {
+        let origin = Origin::start(|_| hang());
+        let config = Config::of(&format!("to: http://{}", origin.address()))
+            .with("drain: {delay: 0s, timeout: 500ms}");
+        let mut ambassador = Ambassador::start(&config).await;
+        let mut connection = Connection::open(ambassador.address(), Protocol::Http1)
+            .await
+            .expect("open");
+        let flight = tokio::spawn(async move { connection.fetch(get("/")).await });
+        origin.received(1).await;
+        ambassador.signal(Signal::TERM);
+        ambassador.exit().await;
+        let reply = flight.await.expect("a task");
+        assert!(!reply.is_ok_and(|reply| reply.status.is_success()));
+    });
+}
