@@ -1,1 +1,92 @@
-fn main(){}
+//! The ambassador: a workload calls `localhost`, the ambassador finds the service, picks an endpoint and retries what may be retried.
+
+mod cli;
+mod demo;
+mod load;
+mod logs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        None | Some(Command::Run(_)) => run(cli.options()),
+        Some(Command::Check { options, effective }) => check(options, *effective),
+        Some(Command::Schema) => schema(),
+        Some(Command::Demo) => demo::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprint!("{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// Why a command ended badly, as the operator sees it.
+enum Failure {
+    /// The configuration or the command line is wrong.
+    Usage(String),
+    /// It failed while running.
+    Running(anyhow::Error),
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Running(_) => ExitCode::from(1),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Usage(text) => writeln!(f, "{}", text.trim_end()),
+            Self::Running(error) => writeln!(f, "error: {error:#}"),
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Running(error.into())
+    }
+}
+
+fn run(options: &cli::Options) -> Result<(), Failure> {
+    let loaded = load::load(options).map_err(Failure::Usage)?;
+    logs::start();
+    let again = options.clone();
+    let source = proxy_core::runtime::Source {
+        file: options.config.clone(),
+        load: Box::new(move || load::load(&again)),
+    };
+    proxy_core::runtime::run("ambassador", loaded, source)?;
+    Ok(())
+}
+
+fn check(options: &cli::Options, effective: bool) -> Result<(), Failure> {
+    let loaded = load::load(options).map_err(Failure::Usage)?;
+    if effective {
+        print!("{}", loaded.effective);
+    } else {
+        let count = loaded.plan.entries.len();
+        println!(
+            "ok: {count} {}",
+            if count == 1 { "entry" } else { "entries" }
+        );
+    }
+    Ok(())
+}
+
+fn schema() -> Result<(), Failure> {
+    println!("{:#}", proxy_core::config::schema());
+    Ok(())
+}

@@ -152,6 +152,23 @@ impl Connection {
         Reply::read(expect("an answer", self.send(request)).await?).await
     }
 
+    /// Begins a request over HTTP/2 and returns what will be its whole answer.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over or speaks HTTP/1.1.
+    pub fn begin(
+        &mut self,
+        mut request: Request<Body>,
+    ) -> Result<impl Future<Output = Result<Reply, Error>> + use<>, Error> {
+        let Sender::Http2(sender) = &mut self.sender else {
+            return Err("one request at a time over HTTP/1.1".into());
+        };
+        name_authority(&mut request)?;
+        let response = sender.send_request(request);
+        Ok(async move { Reply::read(expect("an answer", response).await?).await })
+    }
+
     /// Whether another request can be sent.
     pub fn is_open(&self) -> bool {
         match &self.sender {
@@ -170,6 +187,19 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
+}
+
+/// Makes a request one of HTTP/2, whose target has an authority.
+fn name_authority(request: &mut Request<Body>) -> Result<(), Error> {
+    if request.uri().authority().is_none() {
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
+        *request.uri_mut() = format!("http://{AUTHORITY}{path}").parse::<Uri>()?;
+    }
+    *request.version_mut() = Version::HTTP_2;
+    Ok(())
 }
 
 /// An answer, whole.

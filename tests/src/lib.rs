@@ -30,5 +30,7 @@ pub mod process;
 pub mod promise;
 /// TCP upstreams that follow a script, byte by byte.
 pub mod scripted;
+/// The Rust sources of the workspace.
+pub mod sources;
 /// One TCP connection, seen as bytes and the way it ended.
 pub mod wire;

@@ -43,6 +43,8 @@ impl Drop for Namespace {
     fn drop(&mut self) {
         let _ = ip(&["netns", "delete", &self.name]);
         let _ = std::fs::remove_dir_all(self.files());
+        // Gone too if this was its last namespace; it stays if another one is configured.
+        let _ = std::fs::remove_dir("/etc/netns");
     }
 }
 

@@ -82,7 +82,7 @@ async fn dnsmasq(inside: &Namespace) -> Child {
 fn nginx(inside: &Namespace, directory: &Path) -> Child {
     let path = directory.display();
     let configuration = format!(
-        "daemon off; pid {path}/pid; events {{}} http {{ access_log off;
+        "daemon off; master_process off; pid {path}/pid; events {{}} http {{ access_log off;
          client_body_temp_path {path}/a; proxy_temp_path {path}/b; fastcgi_temp_path {path}/c;
          uwsgi_temp_path {path}/d; scgi_temp_path {path}/e;
          server {{ listen 127.0.0.1:8080; location / {{ return 200 \"nginx answers $uri\\n\"; }} }} }}"

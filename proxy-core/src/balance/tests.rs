@@ -100,6 +100,13 @@ async fn consecutive_failures_eject_and_time_returns_slowly() {
     let returning = picks(&set, 3000)[1];
     assert!(returning > 0 && returning < 700, "{returning}");
     tokio::time::advance(Duration::from_secs(10)).await;
+    (0..3).for_each(|index| {
+        set.record(
+            &set.endpoints()[index],
+            Outcome::Success,
+            Duration::from_millis(1),
+        )
+    });
     assert!(picks(&set, 3000)[1] > 700);
 }
 

@@ -1,1 +1,14 @@
-//! x
+//! Runs a compiled plan: binds, starts one thread a worker, reloads without dropping a request, drains.
+//!
+//! The control thread owns everything that is not a request: discovery, signals, the admin
+//! interface, reloads. Workers own their listeners, connections and pools, so that a request never
+//! leaves its thread; they get whole layouts from the control thread and find out themselves what changed.
+
+mod drain;
+mod entry;
+mod layout;
+mod process;
+mod signals;
+mod worker;
+
+pub use process::{Error, Loaded, Source, run};

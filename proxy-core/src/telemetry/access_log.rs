@@ -53,6 +53,11 @@ impl AccessLog {
         }
     }
 
+    /// Whether both log the same exchanges.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.which == other.which
+    }
+
     /// Whether an exchange is logged; `bad` is a status of 500 or more, a fault, or an abort.
     pub fn wants(&self, bad: bool) -> bool {
         match self.which {

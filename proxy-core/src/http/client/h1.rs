@@ -64,7 +64,8 @@ pub(super) struct Connection {
     idle: Duration,
     /// Whether it served a request already.
     pub(super) reused: bool,
-    place: Place,
+    /// Held for its drop alone.
+    _place: Place,
 }
 
 /// One of the connections that the pool may have open, until dropped.
@@ -212,7 +213,7 @@ impl Pool {
             parked: now,
             idle,
             reused: false,
-            place,
+            _place: place,
         })
     }
 

@@ -1,7 +1,7 @@
 //! The retry budget: retries may be a share of the requests, plus a small floor for quiet services.
 //!
 //! Each request deposits its share, each retry withdraws one; what is not used lapses beyond
-//! [`SAVED`] retries. Whatever happens, retries up to any moment are at most `share` times the requests up to it,
+//! `SAVED` retries. Whatever happens, retries up to any moment are at most `share` times the requests up to it,
 //! plus `floor` a second. Shared by all workers, without a lock.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use tokio::time::Instant;
 
 /// The most retries that unused deposits are kept for.
-pub const SAVED: i64 = 100;
+const SAVED: i64 = 100;
 
 /// One retry in the units of the balance.
 const RETRY: i64 = 1000;

@@ -1,0 +1,5 @@
+//! x
+use crate::Failure;
+pub(crate) fn run() -> Result<(), Failure> {
+    Ok(())
+}

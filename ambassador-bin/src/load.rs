@@ -1,0 +1,40 @@
+//! From the command line's options to a compiled plan.
+
+use std::num::NonZero;
+
+use proxy_core::config::{self, Document, Errors, Flags};
+use proxy_core::plan::compile;
+use proxy_core::runtime::Loaded;
+
+use crate::cli::Options;
+
+/// Reads and compiles; the error is the whole text that the operator is shown.
+pub(crate) fn load(options: &Options) -> Result<Loaded, String> {
+    document(options)
+        .and_then(|document| compiled(&document))
+        .map_err(|errors| errors.to_string())
+}
+
+fn document(options: &Options) -> Result<Document, Errors> {
+    let flags = Flags {
+        listen: options.listen.clone(),
+        to: options.to.clone(),
+        admin: options.admin.clone(),
+        workers: options.workers.clone(),
+        access_log: options.access_log.clone(),
+        dns_servers: options.dns_server.clone(),
+    };
+    match &options.config {
+        None => flags.document(),
+        Some(file) => flags.apply(config::read(file, &|name| std::env::var(name).ok())?),
+    }
+}
+
+fn compiled(document: &Document) -> Result<Loaded, Errors> {
+    let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let plan = compile(document, cpus)?;
+    Ok(Loaded {
+        plan,
+        effective: config::effective(&document.config),
+    })
+}

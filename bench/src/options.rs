@@ -1,0 +1,132 @@
+//! The command line of the bench.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::load;
+use crate::peer;
+use crate::run::scenario::Scenario;
+
+/// Measures the ambassador, HAProxy, nginx and Envoy side by side.
+///
+/// The proxy has one worker on one CPU; the load and the origin share another. Figures are medians
+/// over the repetitions, with their ratio to HAProxy's.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// One short repetition of everything: to see that it works, not to quote.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Scenarios to run; all by default.
+    #[arg(long, value_delimiter = ',', value_enum)]
+    pub(crate) only: Vec<Scenario>,
+    /// Proxies to measure.
+    #[arg(long, value_delimiter = ',', default_values = peer::DEFAULT)]
+    pub(crate) proxies: Vec<String>,
+    /// A further proxy, as NAME=COMMAND with {listen} and {origin} where the addresses belong.
+    #[arg(long = "peer", value_name = "NAME=COMMAND")]
+    pub(crate) peers: Vec<String>,
+    /// How often everything is repeated [default: 3].
+    #[arg(long)]
+    pub(crate) reps: Option<usize>,
+    /// Seconds a measurement takes [default: 3].
+    #[arg(long)]
+    pub(crate) seconds: Option<f64>,
+    /// Requests a second in the scenario `rate`.
+    #[arg(long, default_value_t = 2000.0)]
+    pub(crate) rate: f64,
+    /// Connections in the scenario `memory`.
+    #[arg(long, default_value_t = 5000)]
+    pub(crate) idle: usize,
+    /// The ambassador to measure; built by default.
+    #[arg(long, env = "REMORA_AMBASSADOR", hide_env = true)]
+    pub(crate) binary: Option<PathBuf>,
+    /// CPU of the proxy.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) proxy_cpu: usize,
+    /// CPU of the load and the origin.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) load_cpu: usize,
+    /// Where the results go as JSON, with a chart beside them [default: target/bench/latest.json].
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Also update bench/RESULTS.md and bench/results.
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Folder for configurations, logs and downloads.
+    #[arg(
+        long,
+        env = "REMORA_BENCH_DIR",
+        hide_env = true,
+        default_value = "target/bench",
+        hide = true
+    )]
+    pub(crate) dir: PathBuf,
+}
+
+/// Everything but running the measurements.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// One part of the load side, for the runner's own use.
+    #[command(hide = true)]
+    Load {
+        #[command(subcommand)]
+        part: Load,
+    },
+}
+
+/// The parts of the load side.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Load {
+    /// The origin that proxies forward to.
+    Origin(load::origin::Args),
+    /// The closed loop.
+    Closed(load::closed::Args),
+    /// The open loop.
+    Open(load::open::Args),
+    /// The holder of idle connections.
+    Idle(load::idle::Args),
+    /// The closed loop over HTTP/2.
+    H2c(load::h2c::Args),
+}
+
+impl Options {
+    /// How often everything is repeated.
+    pub(crate) fn reps(&self) -> usize {
+        self.reps.unwrap_or(if self.quick { 1 } else { 3 }).max(1)
+    }
+
+    /// How long a measurement takes.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.seconds
+            .unwrap_or(if self.quick { 1.0 } else { 3.0 })
+            .max(0.1)
+    }
+
+    /// How often a proxy is started in each repetition of the scenario `start`.
+    pub(crate) fn starts(&self) -> usize {
+        if self.quick { 3 } else { 10 }
+    }
+
+    /// Whether a scenario is to be run.
+    pub(crate) fn wants(&self, scenario: Scenario) -> bool {
+        self.only.is_empty() || self.only.contains(&scenario)
+    }
+
+    /// The command as a reader may repeat it: no paths, because theirs differ.
+    pub(crate) fn shown() -> String {
+        let words = std::env::args()
+            .skip(1)
+            .map(|word| match word.rsplit_once('/') {
+                Some((_, name)) => format!(".../{name}"),
+                None => word,
+            });
+        std::iter::once("cargo xtask bench".to_owned())
+            .chain(words)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}

@@ -1,0 +1,33 @@
+//! Single requests of the runner itself: is a proxy up, and what does it add to a request.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// Whether a request to `port` is answered with 200.
+pub(super) fn answers(port: u16) -> bool {
+    fetch(port, "/1k").is_ok_and(|response| response.starts_with("HTTP/1.1 200"))
+}
+
+/// Whether the proxy at `port` adds `X-Forwarded-For` to what the origin sees.
+pub(crate) fn forwards(port: u16) -> Result<bool> {
+    let response = fetch(port, "/echo").context("no answer to the first request")?;
+    Ok(response
+        .to_ascii_lowercase()
+        .contains("\r\nx-forwarded-for:"))
+}
+
+fn fetch(port: u16, path: &str) -> std::io::Result<String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: bench.test\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response)?;
+    Ok(String::from_utf8_lossy(&response).into_owned())
+}

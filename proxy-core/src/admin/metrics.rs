@@ -1,0 +1,327 @@
+//! The Prometheus exposition: counters of all workers summed at the moment of the scrape.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
+use prometheus::{Encoder, TextEncoder};
+
+use super::process;
+use super::view::{EntryView, View};
+use crate::telemetry::{BOUNDS, Totals};
+
+/// All metrics in the text format, version 0.0.4.
+pub fn exposition(view: &View) -> prometheus::Result<Vec<u8>> {
+    let mut families = Families::default();
+    process_families(&mut families, view);
+    for entry in view.entries.load().iter() {
+        entry_families(&mut families, entry);
+    }
+    let mut out = Vec::new();
+    let filled: Vec<MetricFamily> = families
+        .0
+        .into_iter()
+        .filter(|f| !f.get_metric().is_empty())
+        .collect();
+    TextEncoder::new().encode(&filled, &mut out)?;
+    Ok(out)
+}
+
+fn process_families(families: &mut Families, view: &View) {
+    let version = env!("CARGO_PKG_VERSION");
+    families.gauge(
+        "remora_build_info",
+        "The role and version that run.",
+        &[("role", view.role), ("version", version)],
+        1.0,
+    );
+    let succeeded = f64::from(u8::from(view.reload_succeeded.load(Relaxed)));
+    families.gauge(
+        "remora_config_reload_success",
+        "Whether the latest reload succeeded.",
+        &[],
+        succeeded,
+    );
+    for (result, count) in [("ok", &view.reloads), ("rejected", &view.reloads_rejected)] {
+        let count = count.load(Relaxed);
+        families.counter(
+            "remora_config_reloads_total",
+            "Reloads of the configuration.",
+            &[("result", result)],
+            count,
+        );
+    }
+    let dropped = view.access_log.dropped();
+    families.counter(
+        "remora_access_log_dropped_total",
+        "Access-log lines that their reader was too slow for.",
+        &[],
+        dropped,
+    );
+    for (name, help, value) in process::readings() {
+        if name.ends_with("_total") {
+            families.add(name, help, MetricType::COUNTER, counter(value));
+        } else {
+            families.gauge(name, help, &[], value);
+        }
+    }
+}
+
+fn entry_families(families: &mut Families, entry: &EntryView) {
+    let name: &str = entry.telemetry.name();
+    let totals = entry.telemetry.totals();
+    request_families(families, name, &totals);
+    retry_families(families, name, &totals);
+    connection_families(families, name, &totals);
+    endpoint_families(families, name, entry);
+    discovery_families(families, name, entry);
+}
+
+fn request_families(families: &mut Families, name: &str, totals: &Totals) {
+    for (code, count) in totals.codes() {
+        let labels = [("entry", name), ("code", &code.to_string())];
+        families.counter(
+            "remora_requests_total",
+            "Responses sent, by status.",
+            &labels,
+            count,
+        );
+    }
+    let help = "From a request's head to the end of its response's body, in seconds.";
+    families.histogram("remora_request_duration_seconds", help, name, totals);
+    let in_flight = totals.in_flight.load(Relaxed) as f64;
+    families.gauge(
+        "remora_requests_in_flight",
+        "Requests whose response has not ended.",
+        &[("entry", name)],
+        in_flight,
+    );
+    for (reason, count) in totals.faults() {
+        let labels = [("entry", name), ("reason", reason.token())];
+        families.counter(
+            "remora_faults_total",
+            "Failures that the proxy reported, by RFC 9209 error type.",
+            &labels,
+            count,
+        );
+    }
+    for (direction, bytes) in [("received", &totals.received), ("sent", &totals.sent)] {
+        let labels = [("entry", name), ("direction", direction)];
+        families.counter(
+            "remora_bytes_total",
+            "Body bytes exchanged with the workload.",
+            &labels,
+            bytes.load(Relaxed),
+        );
+    }
+}
+
+fn retry_families(families: &mut Families, name: &str, totals: &Totals) {
+    let tries = totals.tries.load(Relaxed);
+    families.counter(
+        "remora_tries_total",
+        "Requests sent to endpoints, retries included.",
+        &[("entry", name)],
+        tries,
+    );
+    for (reason, count) in totals.retries() {
+        let labels = [("entry", name), ("reason", reason)];
+        families.counter(
+            "remora_retries_total",
+            "Retries made, by what failed.",
+            &labels,
+            count,
+        );
+    }
+    for (why, count) in totals.denied() {
+        let labels = [("entry", name), ("why", why.token())];
+        families.counter(
+            "remora_retries_denied_total",
+            "Retries not made, by what forbade them.",
+            &labels,
+            count,
+        );
+    }
+}
+
+fn connection_families(families: &mut Families, name: &str, totals: &Totals) {
+    let labels = [("entry", name)];
+    let upstream = totals.upstream_connections.load(Relaxed) as f64;
+    families.gauge(
+        "remora_upstream_connections",
+        "Open connections to endpoints.",
+        &labels,
+        upstream,
+    );
+    for (result, count) in [
+        ("ok", &totals.connects),
+        ("failed", &totals.connect_failures),
+    ] {
+        let labels = [("entry", name), ("result", result)];
+        families.counter(
+            "remora_upstream_connects_total",
+            "Connections to endpoints attempted.",
+            &labels,
+            count.load(Relaxed),
+        );
+    }
+    let downstream = totals.downstream_connections.load(Relaxed) as f64;
+    families.gauge(
+        "remora_downstream_connections",
+        "Open connections of the workload.",
+        &labels,
+        downstream,
+    );
+    let accepted = totals.downstream_accepted.load(Relaxed);
+    families.counter(
+        "remora_downstream_connections_total",
+        "Connections of the workload accepted.",
+        &labels,
+        accepted,
+    );
+    let errors = totals.downstream_errors.load(Relaxed);
+    families.counter(
+        "remora_downstream_errors_total",
+        "Connections of the workload that broke the protocol.",
+        &labels,
+        errors,
+    );
+}
+
+fn endpoint_families(families: &mut Families, name: &str, entry: &EntryView) {
+    let ejections = entry.endpoints.ejections();
+    families.counter(
+        "remora_ejections_total",
+        "Endpoints taken out of the rotation.",
+        &[("entry", name)],
+        ejections,
+    );
+    let endpoints = entry.endpoints.endpoints();
+    let mut ejected = 0;
+    for endpoint in endpoints.iter() {
+        let is_ejected = endpoint.is_ejected(entry.endpoints.eject_params());
+        ejected += usize::from(is_ejected);
+        let labels = [
+            ("entry", name),
+            ("endpoint", &endpoint.address().to_string()),
+        ];
+        let help = "Whether the endpoint is out of the rotation.";
+        families.gauge(
+            "remora_endpoint_ejected",
+            help,
+            &labels,
+            f64::from(u8::from(is_ejected)),
+        );
+    }
+    for (state, count) in [
+        ("available", endpoints.len() - ejected),
+        ("ejected", ejected),
+    ] {
+        let labels = [("entry", name), ("state", state)];
+        families.gauge(
+            "remora_endpoints",
+            "Known endpoints, by state.",
+            &labels,
+            count as f64,
+        );
+    }
+}
+
+fn discovery_families(families: &mut Families, name: &str, entry: &EntryView) {
+    let (mut succeeded, mut failed, mut stale) = (0, 0, false);
+    for resolution in &entry.resolutions {
+        let resolution = resolution.borrow();
+        succeeded += resolution.succeeded;
+        failed += resolution.failed;
+        stale |= resolution.is_stale();
+    }
+    for (result, count) in [("ok", succeeded), ("failed", failed)] {
+        let labels = [("entry", name), ("result", result)];
+        families.counter(
+            "remora_discovery_resolutions_total",
+            "Look-ups of the entry's names.",
+            &labels,
+            count,
+        );
+    }
+    let help = "Whether the endpoints are older than the latest look-up.";
+    families.gauge(
+        "remora_discovery_stale",
+        help,
+        &[("entry", name)],
+        f64::from(u8::from(stale)),
+    );
+}
+
+/// Families in the order of their first sample.
+#[derive(Default)]
+struct Families(Vec<MetricFamily>);
+
+impl Families {
+    fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: u64) {
+        let mut metric = counter(value as f64);
+        metric.set_label(pairs(labels));
+        self.add(name, help, MetricType::COUNTER, metric);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value);
+        let mut metric = Metric::default();
+        metric.set_gauge(gauge);
+        metric.set_label(pairs(labels));
+        self.add(name, help, MetricType::GAUGE, metric);
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, entry: &str, totals: &Totals) {
+        let counts = totals.duration.counts();
+        let mut below = 0;
+        let buckets = BOUNDS.iter().zip(counts).map(|(bound, count)| {
+            below += count;
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound as f64 / 1e6);
+            bucket.set_cumulative_count(below);
+            bucket
+        });
+        let mut histogram = Histogram::default();
+        histogram.set_bucket(buckets.collect());
+        histogram.set_sample_count(counts.iter().sum());
+        histogram.set_sample_sum(totals.duration.sum_seconds());
+        let mut metric = Metric::default();
+        metric.set_histogram(histogram);
+        metric.set_label(pairs(&[("entry", entry)]));
+        self.add(name, help, MetricType::HISTOGRAM, metric);
+    }
+
+    fn add(&mut self, name: &str, help: &str, kind: MetricType, metric: Metric) {
+        if let Some(family) = self.0.iter_mut().find(|family| family.name() == name) {
+            family.mut_metric().push(metric);
+            return;
+        }
+        let mut family = MetricFamily::default();
+        family.set_name(name.to_owned());
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        family.set_metric(vec![metric]);
+        self.0.push(family);
+    }
+}
+
+fn counter(value: f64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value);
+    let mut metric = Metric::default();
+    metric.set_counter(counter);
+    metric
+}
+
+fn pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
+    let pair = |(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    };
+    labels.iter().map(pair).collect()
+}

@@ -1,0 +1,126 @@
+//! The admin interface's HTTP server.
+
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::oneshot;
+
+use super::view::{Asked, View};
+use crate::net::Acceptor;
+
+/// How long a client may take to send its request's head.
+const HEAD: Duration = Duration::from_secs(10);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Serves the admin interface until dropped.
+pub async fn serve(listener: TcpListener, view: Arc<View>) {
+    let acceptor = match Acceptor::new(listener) {
+        Ok(acceptor) => acceptor,
+        Err(error) => {
+            return tracing::error!(%error, "the admin interface cannot accept connections");
+        }
+    };
+    loop {
+        let (stream, _) = acceptor.accept().await;
+        let view = Arc::clone(&view);
+        tokio::spawn(async move {
+            let answer = service_fn(move |request| {
+                let view = Arc::clone(&view);
+                async move { Ok::<_, Infallible>(answer(&request, &view).await) }
+            });
+            let mut settings = http1::Builder::new();
+            settings.timer(TokioTimer::new()).header_read_timeout(HEAD);
+            if let Err(error) = settings
+                .serve_connection(TokioIo::new(stream), answer)
+                .await
+            {
+                tracing::debug!(%error, "admin connection ended");
+            }
+        });
+    }
+}
+
+async fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes>> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let acts = *request.method() == Method::POST;
+    match request.uri().path() {
+        "/livez" if reads => text(StatusCode::OK, "ok\n"),
+        "/readyz" if reads => ready(view),
+        "/metrics" if reads => match super::exposition(view) {
+            Ok(metrics) => respond(
+                StatusCode::OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                metrics,
+            ),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        },
+        "/config" if reads => respond(
+            StatusCode::OK,
+            "application/yaml",
+            view.config.load().as_bytes().to_vec(),
+        ),
+        "/reload" if acts => reload(view).await,
+        "/drain" if acts => {
+            let _ = view.asked.send(Asked::Drain);
+            text(StatusCode::ACCEPTED, "draining\n")
+        }
+        "/livez" | "/readyz" | "/metrics" | "/config" => wrong_method("GET, HEAD"),
+        "/reload" | "/drain" => wrong_method("POST"),
+        _ => text(StatusCode::NOT_FOUND, INDEX),
+    }
+}
+
+const INDEX: &str = "GET /livez /readyz /metrics /config, POST /reload /drain\n";
+
+fn ready(view: &View) -> Response<Full<Bytes>> {
+    let waiting = view.lifecycle.unready();
+    if waiting.is_empty() {
+        return text(StatusCode::OK, "ready\n");
+    }
+    text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("not ready: {}\n", waiting.join(", ")),
+    )
+}
+
+async fn reload(view: &View) -> Response<Full<Bytes>> {
+    let (answer, answered) = oneshot::channel();
+    let _ = view.asked.send(Asked::Reload(answer));
+    match answered.await {
+        Ok(Ok(())) => text(StatusCode::OK, "reloaded\n"),
+        Ok(Err(errors)) => text(StatusCode::UNPROCESSABLE_ENTITY, errors),
+        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending\n"),
+    }
+}
+
+fn wrong_method(allowed: &'static str) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("use {allowed}\n"));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn text(status: StatusCode, body: impl Into<String>) -> Response<Full<Bytes>> {
+    respond(status, TEXT, body.into().into_bytes())
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

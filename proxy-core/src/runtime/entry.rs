@@ -1,0 +1,183 @@
+//! What all workers share of one entry: its endpoints and who feeds them, its retry budget, its counters.
+
+use std::sync::Arc;
+
+use futures_util::future::select_all;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::admin::EntryView;
+use crate::balance::{EndpointSet, Target as EndpointTarget};
+use crate::discovery::{self, Resolution, Resolver, watch_dns};
+use crate::plan::{EntryPlan, HttpPlan, ServicePlan, Source, Target};
+use crate::resilience::retry::Budget;
+use crate::telemetry::EntryTelemetry;
+
+/// One entry as it runs.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) plan: EntryPlan,
+    pub(super) endpoints: Arc<EndpointSet>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) telemetry: Arc<EntryTelemetry>,
+    feeder: Arc<Feeder>,
+}
+
+/// Feeds discovery's answers to the endpoint set until dropped.
+#[derive(Debug)]
+struct Feeder {
+    task: AbortHandle,
+    resolutions: Vec<watch::Receiver<Resolution>>,
+}
+
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Entry {
+    /// Starts an entry. What `before` already knows (endpoints, health, budget, counters) is kept as far as the plans agree.
+    pub(super) fn start(
+        plan: EntryPlan,
+        before: Option<&Self>,
+        resolver: &Resolver,
+        workers: usize,
+    ) -> Self {
+        let telemetry = before.map(|b| Arc::clone(&b.telemetry));
+        let telemetry = telemetry
+            .unwrap_or_else(|| Arc::new(EntryTelemetry::new(Arc::clone(&plan.name), workers)));
+        let same = before.filter(|b| b.plan.targets == plan.targets && b.plan.eject == plan.eject);
+        let (endpoints, feeder) = match same {
+            Some(before) => (Arc::clone(&before.endpoints), Arc::clone(&before.feeder)),
+            None => {
+                let endpoints = Arc::new(EndpointSet::new(plan.eject.clone()));
+                let feeder = Feeder::start(
+                    &plan.targets,
+                    &endpoints,
+                    resolver,
+                    before.map(|b| &*b.feeder),
+                    before,
+                );
+                (endpoints, Arc::new(feeder))
+            }
+        };
+        let settings = retry_settings(&plan);
+        let budget = match before {
+            Some(before) if retry_settings(&before.plan) == settings => Arc::clone(&before.budget),
+            _ => Arc::new(Budget::new(settings.0, settings.1)),
+        };
+        Self {
+            plan,
+            endpoints,
+            budget,
+            telemetry,
+            feeder,
+        }
+    }
+
+    /// What the admin interface sees.
+    pub(super) fn view(&self) -> EntryView {
+        EntryView {
+            telemetry: Arc::clone(&self.telemetry),
+            endpoints: Arc::clone(&self.endpoints),
+            resolutions: self.feeder.resolutions.clone(),
+        }
+    }
+}
+
+fn retry_settings(plan: &EntryPlan) -> (f64, u32) {
+    match &plan.service {
+        ServicePlan::Http(HttpPlan {
+            retry: Some(retry), ..
+        }) => (retry.budget, retry.floor),
+        _ => (0.0, 0),
+    }
+}
+
+impl Feeder {
+    fn start(
+        targets: &[Target],
+        endpoints: &Arc<EndpointSet>,
+        resolver: &Resolver,
+        before: Option<&Self>,
+        old: Option<&Entry>,
+    ) -> Self {
+        // A name that was followed already goes on being followed: its answers are good at once.
+        let known = |target: &Target| {
+            let position = old?
+                .plan
+                .targets
+                .iter()
+                .position(|t| t.source == target.source && t.port == target.port)?;
+            before?.resolutions.get(position).cloned()
+        };
+        let resolutions: Vec<_> = targets
+            .iter()
+            .map(|target| known(target).unwrap_or_else(|| follow(target, resolver)))
+            .collect();
+        feed(targets, &resolutions, endpoints);
+        let task = tokio::spawn(keep_feeding(
+            targets.to_vec(),
+            resolutions.clone(),
+            Arc::clone(endpoints),
+        ));
+        Self {
+            task: task.abort_handle(),
+            resolutions,
+        }
+    }
+}
+
+fn follow(target: &Target, resolver: &Resolver) -> watch::Receiver<Resolution> {
+    match &target.source {
+        Source::Fixed(ip) => discovery::fixed([std::net::SocketAddr::new(*ip, target.port)]),
+        Source::Dns(name) => watch_dns(
+            resolver.clone(),
+            name.clone(),
+            target.port,
+            discovery::Params::default(),
+        ),
+    }
+}
+
+async fn keep_feeding(
+    targets: Vec<Target>,
+    mut resolutions: Vec<watch::Receiver<Resolution>>,
+    endpoints: Arc<EndpointSet>,
+) {
+    loop {
+        let changes = resolutions
+            .iter_mut()
+            .map(|resolution| Box::pin(changed(resolution)));
+        select_all(changes).await;
+        feed(&targets, &resolutions, &endpoints);
+    }
+}
+
+/// The next change; never, where there will be none.
+async fn changed(resolution: &mut watch::Receiver<Resolution>) {
+    if resolution.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn feed(targets: &[Target], resolutions: &[watch::Receiver<Resolution>], endpoints: &EndpointSet) {
+    let mut all = Vec::new();
+    let mut failure = None;
+    let mut settled = true;
+    for (target, resolution) in targets.iter().zip(resolutions) {
+        let resolution = resolution.borrow();
+        settled &= resolution.is_settled();
+        failure = failure.or_else(|| resolution.failure.clone());
+        all.extend(resolution.addresses.iter().map(|address| EndpointTarget {
+            address: *address,
+            authority: target.authority.clone(),
+            weight: target.weight,
+        }));
+    }
+    // Before every name has answered once, what there is already serves; nothing is no answer yet.
+    if settled || !all.is_empty() {
+        endpoints.update(all, failure);
+    }
+}

@@ -1,0 +1,358 @@
+//! One process from start to exit: the control thread.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use notify::{RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+
+use super::drain::{drain, tell_all};
+use super::entry::Entry;
+use super::layout::{BindError, Key, Layout, bind};
+use super::signals::{Asked as Signalled, Signals};
+use super::worker::{Command, Worker};
+use crate::admin::{self, Asked, View};
+use crate::discovery::Resolver;
+use crate::lifecycle::Lifecycle;
+use crate::net;
+use crate::plan::Plan;
+use crate::telemetry::AccessLog;
+
+/// How long the first look-ups may keep the process from being ready.
+const FIRST_LOOKUPS: Duration = Duration::from_secs(10);
+
+/// A change of the file is read once it has been quiet for this long: editors write in several steps.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// What a configuration became.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What to run.
+    pub plan: Plan,
+    /// The effective configuration, as the admin interface shows it.
+    pub effective: String,
+}
+
+/// Where the configuration comes from, so that it can be read again.
+pub struct Source {
+    /// The file, if there is one: it is watched.
+    pub file: Option<PathBuf>,
+    /// Reads and compiles; the error is what the operator is shown.
+    pub load: Box<dyn Fn() -> Result<Loaded, String> + Send>,
+}
+
+/// Why a process ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A listener could not be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin interface could not be bound.
+    #[error(
+        "the admin interface cannot listen on {0}; choose another address with `admin` or turn it `off`"
+    )]
+    Admin(SocketAddr, #[source] io::Error),
+    /// The system's resolver settings could not be read.
+    #[error(
+        "the system's resolver settings could not be read; name servers can be given with `dns.servers`"
+    )]
+    Resolver(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A thread, a signal handler or a file watch could not be had.
+    #[error("the process could not start")]
+    Start(#[from] io::Error),
+    /// The drain took longer than `drain.timeout`.
+    #[error("{0} requests were cut off, because drain.timeout was over")]
+    Cut(usize),
+}
+
+/// Runs until it is told to stop. Logs the addresses that it listens on, then `ready` once every entry is resolved.
+pub fn run(role: &'static str, loaded: Loaded, source: Source) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let (mut process, asked) = Process::start(role, loaded, source)?;
+        process.control(asked).await
+    })
+}
+
+struct Process {
+    view: Arc<View>,
+    source: Source,
+    plan: Plan,
+    resolver: Resolver,
+    log: AccessLog,
+    entries: Vec<Arc<Entry>>,
+    bound: HashMap<Key, SocketAddr>,
+    workers: Vec<Worker>,
+}
+
+impl Process {
+    fn start(
+        role: &'static str,
+        loaded: Loaded,
+        source: Source,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Asked>), Error> {
+        let Loaded { plan, effective } = loaded;
+        let resolver = resolver(&plan)?;
+        let (log, writer) = AccessLog::new(plan.access_log);
+        std::thread::Builder::new()
+            .name("access-log".into())
+            .spawn(move || writer.run(io::stdout()))?;
+        let (sender, asked) = mpsc::unbounded_channel();
+        let view = Arc::new(View {
+            role,
+            lifecycle: Lifecycle::new(),
+            entries: ArcSwap::default(),
+            config: ArcSwap::from_pointee(effective),
+            reload_succeeded: AtomicBool::new(true),
+            reloads: AtomicU64::new(0),
+            reloads_rejected: AtomicU64::new(0),
+            access_log: log.clone(),
+            asked: sender,
+        });
+        serve_admin(&plan.admin, &view)?;
+        let workers = (0..plan.workers)
+            .map(Worker::start)
+            .collect::<io::Result<_>>()?;
+        let (entries, bound) = (Vec::new(), HashMap::new());
+        Ok((
+            Self {
+                view,
+                source,
+                plan,
+                resolver,
+                log,
+                entries,
+                bound,
+                workers,
+            },
+            asked,
+        ))
+    }
+
+    async fn control(&mut self, mut asked: mpsc::UnboundedReceiver<Asked>) -> Result<(), Error> {
+        self.install(self.plan.clone()).await?;
+        self.announce_readiness();
+        let mut signals = Signals::listen()?;
+        let mut changes = watch_file(self.source.file.as_deref())?;
+        let patient = loop {
+            let change = tokio::select! {
+                signal = signals.next() => match signal {
+                    Signalled::Reload => Some(None),
+                    Signalled::Drain => break true,
+                    Signalled::Interrupt => break false,
+                },
+                Some(asked) = asked.recv() => match asked {
+                    Asked::Reload(answer) => Some(Some(answer)),
+                    Asked::Drain => break true,
+                },
+                () = changed(&mut changes) => None,
+            };
+            let explicit = change.is_some();
+            let result = self.reload(explicit).await;
+            if let Some(Some(answer)) = change {
+                let _ = answer.send(result);
+            }
+        };
+        self.end(signals, patient).await
+    }
+
+    /// Drains; a second signal ends at once.
+    async fn end(&mut self, mut signals: Signals, patient: bool) -> Result<(), Error> {
+        tracing::info!("draining");
+        let (delay, timeout) = (self.plan.drain_delay, self.plan.drain_timeout);
+        let draining = drain(&self.workers, &self.view.lifecycle, delay, timeout, patient);
+        let cut = tokio::select! {
+            cut = draining => cut,
+            () = async { while signals.next().await == Signalled::Reload {} } => {
+                tell_all(&self.workers, || Command::Count).await.busy
+            }
+        };
+        tracing::info!("drained");
+        self.workers.drain(..).for_each(Worker::stop);
+        if cut == 0 {
+            Ok(())
+        } else {
+            Err(Error::Cut(cut))
+        }
+    }
+
+    /// Reads the configuration again. One that is bad changes nothing.
+    async fn reload(&mut self, explicit: bool) -> Result<(), String> {
+        let loaded = (self.source.load)();
+        if !explicit
+            && loaded
+                .as_ref()
+                .is_ok_and(|loaded| loaded.effective == **self.view.config.load())
+        {
+            return Ok(());
+        }
+        let result = match loaded {
+            Ok(loaded) => self.apply(loaded).await,
+            Err(errors) => Err(errors),
+        };
+        self.view.reload_succeeded.store(result.is_ok(), Relaxed);
+        match &result {
+            Ok(()) => {
+                self.view.reloads.fetch_add(1, Relaxed);
+                tracing::info!("configuration reloaded");
+            }
+            Err(errors) => {
+                self.view.reloads_rejected.fetch_add(1, Relaxed);
+                tracing::error!(%errors, "configuration rejected");
+            }
+        }
+        result
+    }
+
+    async fn apply(&mut self, loaded: Loaded) -> Result<(), String> {
+        let Loaded {
+            mut plan,
+            effective,
+        } = loaded;
+        if plan.workers != self.plan.workers || plan.admin != self.plan.admin {
+            tracing::warn!("`workers` and `admin` take effect at the next start");
+            plan.workers = self.plan.workers;
+            plan.admin.clone_from(&self.plan.admin);
+        }
+        if plan.resolver != self.plan.resolver {
+            self.resolver = resolver(&plan).map_err(|error| error.to_string())?;
+        }
+        self.install(plan).await.map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+            format!("{error}{}", cause.unwrap_or_default())
+        })?;
+        self.view.config.store(Arc::new(effective));
+        Ok(())
+    }
+
+    async fn install(&mut self, plan: Plan) -> Result<(), BindError> {
+        let same_resolver = plan.resolver == self.plan.resolver;
+        let entries: Vec<Arc<Entry>> = plan
+            .entries
+            .iter()
+            .map(|entry| self.keep_or_start(entry, same_resolver))
+            .collect();
+        let (sockets, bound) = bind(&entries, &self.bound, self.workers.len())?;
+        self.log = self.log.with(plan.access_log);
+        let layout = Arc::new(Layout {
+            entries: entries.clone(),
+            log: self.log.clone(),
+        });
+        let commands = self.workers.iter().zip(sockets);
+        let installs = commands
+            .map(|(worker, sockets)| worker.tell(Command::Install(Arc::clone(&layout), sockets)));
+        futures_util::future::join_all(installs).await;
+        self.view
+            .entries
+            .store(Arc::new(entries.iter().map(|entry| entry.view()).collect()));
+        self.entries = entries;
+        self.bound = bound;
+        self.plan = plan;
+        Ok(())
+    }
+
+    fn keep_or_start(&self, plan: &crate::plan::EntryPlan, same_resolver: bool) -> Arc<Entry> {
+        let before = self
+            .entries
+            .iter()
+            .find(|entry| entry.plan.name == plan.name);
+        match before {
+            Some(before) if before.plan == *plan && same_resolver => Arc::clone(before),
+            _ => Arc::new(Entry::start(
+                plan.clone(),
+                before.map(|b| &**b),
+                &self.resolver,
+                self.plan.workers,
+            )),
+        }
+    }
+
+    fn announce_readiness(&self) {
+        let lifecycle = self.view.lifecycle.clone();
+        let entries = self.entries.clone();
+        entries
+            .iter()
+            .for_each(|entry| lifecycle.wait_for(&entry.plan.name));
+        tokio::spawn(async move {
+            let settled = entries.iter().map(|entry| async {
+                if tokio::time::timeout(FIRST_LOOKUPS, entry.endpoints.settled())
+                    .await
+                    .is_err()
+                {
+                    tracing::warn!(
+                        entry = &*entry.plan.name,
+                        "no answer from any name server yet"
+                    );
+                }
+                lifecycle.done(&entry.plan.name);
+            });
+            futures_util::future::join_all(settled).await;
+            tracing::info!("ready");
+        });
+    }
+}
+
+fn resolver(plan: &Plan) -> Result<Resolver, Error> {
+    Resolver::new(&plan.resolver).map_err(|error| Error::Resolver(error.into()))
+}
+
+fn serve_admin(addresses: &[SocketAddr], view: &Arc<View>) -> Result<(), Error> {
+    let mut port = None;
+    for (index, address) in addresses.iter().enumerate() {
+        let wanted = SocketAddr::new(address.ip(), port.unwrap_or(address.port()));
+        let listeners = match net::bind(wanted, addresses.len() == 1, 1) {
+            Ok(listeners) => listeners,
+            Err(_) if index > 0 => continue,
+            Err(error) => return Err(Error::Admin(wanted, error)),
+        };
+        for listener in listeners {
+            let address = listener.local_addr()?;
+            port = Some(address.port());
+            tracing::info!(%address, "admin listening");
+            tokio::spawn(admin::serve(listener, Arc::clone(view)));
+        }
+    }
+    Ok(())
+}
+
+type Changes = mpsc::UnboundedReceiver<()>;
+
+/// Watches the file's folder, because a file that is replaced (by an editor, or by Kubernetes) is another file.
+fn watch_file(file: Option<&Path>) -> Result<Option<(notify::RecommendedWatcher, Changes)>, Error> {
+    let Some(file) = file else { return Ok(None) };
+    let (sender, changes) = mpsc::unbounded_channel();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            let _ = sender.send(());
+        }
+    })
+    .map_err(io::Error::other)?;
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    watcher
+        .watch(folder, RecursiveMode::NonRecursive)
+        .map_err(io::Error::other)?;
+    Ok(Some((watcher, changes)))
+}
+
+/// Returns when the file has changed and then been quiet for a moment; never without a file.
+async fn changed(watched: &mut Option<(notify::RecommendedWatcher, Changes)>) {
+    let Some((_, changes)) = watched else {
+        return std::future::pending().await;
+    };
+    if changes.recv().await.is_none() {
+        return std::future::pending().await;
+    }
+    while let Ok(Some(())) = tokio::time::timeout(SETTLE, changes.recv()).await {}
+}

@@ -1,0 +1,379 @@
+//! One worker thread: a single-threaded runtime with its own listeners, connections and pools.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tower::Service;
+
+use super::entry::Entry;
+use super::layout::{Key, Layout, Sockets, keys};
+use crate::body::Body;
+use crate::http::{ServerParams, serve};
+use crate::lifecycle::Phase;
+use crate::net::{Acceptor, Connections};
+use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
+use crate::stack::{Downstream, TcpStack, Upstream, downstream, upstream};
+use crate::telemetry::AccessLog;
+
+/// How often pools are tidied.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What the control thread tells a worker. Each is answered when it is done.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Serve this from now on.
+    Install(Arc<Layout>, Sockets),
+    /// Accept nothing more; what the kernel has queued is still accepted.
+    StopAccepting,
+    /// Move all connections on.
+    Advance(Phase),
+    /// How much is going on?
+    Count,
+}
+
+/// A worker's answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Status {
+    /// Open downstream connections.
+    pub(super) open: usize,
+    /// Those with a request that is not over.
+    pub(super) busy: usize,
+    /// Changes with all traffic.
+    pub(super) pulse: u64,
+}
+
+/// The control thread's end of a worker.
+#[derive(Debug)]
+pub(super) struct Worker {
+    commands: mpsc::UnboundedSender<(Command, oneshot::Sender<Status>)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts worker number `index`.
+    pub(super) fn start(index: usize) -> io::Result<Self> {
+        let (commands, received) = mpsc::unbounded_channel();
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                match runtime {
+                    Ok(runtime) => runtime.block_on(work(index, received)),
+                    Err(error) => tracing::error!(%error, "a worker could not start"),
+                }
+            })?;
+        Ok(Self {
+            commands,
+            thread: Some(thread),
+        })
+    }
+
+    /// Tells it something and waits until it is done.
+    pub(super) async fn tell(&self, command: Command) -> Status {
+        let (answer, done) = oneshot::channel();
+        let _ = self.commands.send((command, answer));
+        done.await.unwrap_or_default()
+    }
+
+    /// Ends the worker with whatever it still serves.
+    pub(super) fn stop(mut self) {
+        drop(std::mem::replace(
+            &mut self.commands,
+            mpsc::unbounded_channel().0,
+        ));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a connection of an entry is served with; replaced as a whole at a reload.
+enum Stack {
+    Http(Arc<ArcSwap<HttpStack>>),
+    Tcp(ArcSwap<TcpStack>),
+}
+
+struct HttpStack {
+    downstream: Downstream,
+    upstream: Upstream,
+    server: ServerParams,
+}
+
+/// One entry on this worker.
+struct Served {
+    entry: ArcSwap<Entry>,
+    stack: Stack,
+    connections: Arc<Connections>,
+}
+
+/// One listening socket: where its connections go, and the switch that ends it.
+struct Bound {
+    served: Arc<ArcSwap<Arc<Served>>>,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+struct State {
+    index: usize,
+    phase: Phase,
+    log: Option<AccessLog>,
+    served: HashMap<Arc<str>, Arc<Served>>,
+    bound: HashMap<Key, Bound>,
+}
+
+async fn work(
+    index: usize,
+    mut commands: mpsc::UnboundedReceiver<(Command, oneshot::Sender<Status>)>,
+) {
+    let mut state = State {
+        index,
+        phase: Phase::Running,
+        log: None,
+        served: HashMap::new(),
+        bound: HashMap::new(),
+    };
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            received = commands.recv() => {
+                let Some((command, answer)) = received else { return };
+                state.obey(command).await;
+                let _ = answer.send(state.status());
+            }
+            _ = sweep.tick() => state.sweep(),
+        }
+    }
+}
+
+impl State {
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Install(layout, sockets) => self.install(&layout, sockets).await,
+            Command::StopAccepting => self.unbind(|_| true).await,
+            Command::Advance(phase) => {
+                self.phase = phase;
+                self.served
+                    .values()
+                    .for_each(|served| served.connections.advance(phase));
+            }
+            Command::Count => {}
+        }
+    }
+
+    fn status(&self) -> Status {
+        self.served.values().fold(Status::default(), |sum, served| {
+            let (open, busy) = served.connections.count();
+            let pulse = sum.pulse.wrapping_add(served.connections.pulse());
+            Status {
+                open: sum.open + open,
+                busy: sum.busy + busy,
+                pulse,
+            }
+        })
+    }
+
+    fn sweep(&self) {
+        for served in self.served.values() {
+            if let Stack::Http(stack) = &served.stack {
+                stack.load().upstream.sweep();
+            }
+        }
+    }
+
+    async fn install(&mut self, layout: &Layout, mut sockets: Sockets) {
+        let log_changed = self
+            .log
+            .as_ref()
+            .is_none_or(|log| !log.is_same(&layout.log));
+        self.log = Some(layout.log.clone());
+        for entry in &layout.entries {
+            let name = &entry.plan.name;
+            match self.served.get(name) {
+                Some(served) if !log_changed && Arc::ptr_eq(&served.entry.load(), entry) => {}
+                Some(served) if served.update(entry, self.index, &layout.log) => {}
+                _ => {
+                    let served = Served::new(entry, self.index, &layout.log, self.phase);
+                    if let Some(other_kind) = self.served.insert(Arc::clone(name), Arc::new(served))
+                    {
+                        other_kind.connections.advance(Phase::Closing);
+                    }
+                }
+            }
+            self.listen(entry, &mut sockets);
+        }
+        let wanted: std::collections::HashSet<Key> =
+            layout.entries.iter().flat_map(|e| keys(&e.plan)).collect();
+        self.unbind(|key| !wanted.contains(key)).await;
+        self.served.retain(|name, served| {
+            let stays = layout.entries.iter().any(|entry| entry.plan.name == *name);
+            if !stays {
+                served.connections.advance(Phase::Closing);
+            }
+            stays
+        });
+    }
+
+    fn listen(&mut self, entry: &Entry, sockets: &mut Sockets) {
+        let Some(served) = self.served.get(&entry.plan.name) else {
+            return;
+        };
+        for key in keys(&entry.plan) {
+            if let Some(bound) = self.bound.get(&key) {
+                bound.served.store(Arc::new(Arc::clone(served)));
+            } else if let Some(socket) = sockets.remove(&key) {
+                match Acceptor::new(socket) {
+                    Ok(acceptor) => {
+                        self.bound
+                            .insert(key, Bound::start(acceptor, Arc::clone(served)));
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, entry = &*entry.plan.name, "cannot accept connections")
+                    }
+                }
+            }
+        }
+    }
+
+    async fn unbind(&mut self, which: impl Fn(&Key) -> bool) {
+        let gone: Vec<Key> = self
+            .bound
+            .keys()
+            .filter(|key| which(key))
+            .cloned()
+            .collect();
+        for bound in gone
+            .iter()
+            .filter_map(|key| self.bound.remove(key))
+            .collect::<Vec<_>>()
+        {
+            let _ = bound.stop.send(true);
+            let _ = bound.task.await;
+        }
+    }
+}
+
+impl Served {
+    fn new(entry: &Arc<Entry>, index: usize, log: &AccessLog, phase: Phase) -> Self {
+        let connections = Connections::new(Arc::clone(entry.telemetry.worker(index)));
+        connections.advance(phase);
+        let stack = match &entry.plan.service {
+            ServicePlan::Http(plan) => Stack::Http(Arc::new(ArcSwap::from_pointee(http(
+                entry, plan, index, log,
+            )))),
+            ServicePlan::Tcp(plan) => {
+                Stack::Tcp(ArcSwap::from_pointee(tcp(entry, plan, index, log)))
+            }
+        };
+        Self {
+            stack,
+            entry: ArcSwap::new(Arc::clone(entry)),
+            connections,
+        }
+    }
+
+    /// Follows a reload; false when the entry is now of another kind.
+    fn update(&self, entry: &Arc<Entry>, index: usize, log: &AccessLog) -> bool {
+        match (&self.stack, &entry.plan.service) {
+            (Stack::Http(stack), ServicePlan::Http(plan)) => {
+                stack.store(Arc::new(http(entry, plan, index, log)))
+            }
+            (Stack::Tcp(stack), ServicePlan::Tcp(plan)) => {
+                stack.store(Arc::new(tcp(entry, plan, index, log)))
+            }
+            _ => return false,
+        }
+        self.entry.store(Arc::clone(entry));
+        true
+    }
+
+    fn accept(&self, stream: TcpStream, peer: SocketAddr) {
+        let connection = self.connections.open(peer);
+        match &self.stack {
+            Stack::Http(stack) => {
+                let service = Current(Arc::clone(stack));
+                tokio::spawn(async move {
+                    let server = service.0.load().server.clone();
+                    serve(stream, connection, service, &server).await;
+                });
+            }
+            Stack::Tcp(stack) => {
+                let stack = stack.load_full();
+                tokio::spawn(async move { stack.serve(stream, connection).await });
+            }
+        }
+    }
+}
+
+fn http(entry: &Entry, plan: &HttpPlan, index: usize, log: &AccessLog) -> HttpStack {
+    let counters = entry.telemetry.worker(index);
+    let upstream = upstream(plan, &entry.endpoints, &entry.budget, counters);
+    let downstream = downstream(&entry.plan.name, plan, counters, log, upstream.seam.clone());
+    HttpStack {
+        downstream,
+        upstream,
+        server: plan.server.clone(),
+    }
+}
+
+fn tcp(entry: &Entry, plan: &TcpPlan, index: usize, log: &AccessLog) -> TcpStack {
+    TcpStack::new(
+        &entry.plan.name,
+        plan,
+        &entry.endpoints,
+        entry.telemetry.worker(index),
+        log,
+    )
+}
+
+impl Bound {
+    fn start(acceptor: Acceptor, served: Arc<Served>) -> Self {
+        let served = Arc::new(ArcSwap::from_pointee(served));
+        let (stop, mut stopped) = watch::channel(false);
+        let to = Arc::clone(&served);
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    (tcp, peer) = acceptor.accept() => to.load().accept(tcp, peer),
+                    _ = stopped.wait_for(|stop| *stop) => break,
+                }
+            }
+            // What the kernel has accepted for us already would be reset by closing the socket.
+            while let Some((tcp, peer)) = acceptor.accept().now_or_never() {
+                to.load().accept(tcp, peer);
+            }
+        });
+        Self { served, stop, task }
+    }
+}
+
+/// The stack as it is at the time of each request, so that a kept-alive connection follows a reload.
+#[derive(Clone)]
+struct Current(Arc<ArcSwap<HttpStack>>);
+
+impl Service<Request<Body>> for Current {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = <Downstream as Service<Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        self.0.load().downstream.clone().call(request)
+    }
+}

@@ -1,0 +1,55 @@
+//! The cargo commands of this workspace and where their results lie.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::step;
+
+/// The package and program of the outbound proxy.
+pub(crate) const AMBASSADOR: &str = "ambassador";
+
+/// `cargo WORDS...` in the root of the workspace.
+pub(crate) fn cargo(words: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(words);
+    command
+}
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// The folder that cargo builds into, wherever it has been moved.
+pub(crate) fn target() -> Result<PathBuf> {
+    let output = cargo(&["metadata", "--no-deps", "--format-version", "1"]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let value = text
+        .split_once(r#""target_directory":""#)
+        .and_then(|(_, rest)| rest.split_once('"'));
+    let (folder, _) = value.context("cargo metadata names no target directory")?;
+    Ok(PathBuf::from(folder))
+}
+
+/// Builds the ambassador in the development profile and returns where it is.
+pub(crate) fn ambassador() -> Result<PathBuf> {
+    step::run(
+        "build the ambassador",
+        &mut cargo(&["build", "--package", AMBASSADOR]),
+    )?;
+    let program = target()?.join("debug").join(AMBASSADOR);
+    if !program.is_file() {
+        bail!("the ambassador was built, but not to {}", program.display());
+    }
+    Ok(program)
+}
+
+/// Runs the ambassador's demonstration.
+pub(crate) fn demo(words: &[String]) -> Result<()> {
+    let mut command = cargo(&["run", "--release", "--package", AMBASSADOR, "--", "demo"]);
+    step::run("demo", command.args(words))
+}

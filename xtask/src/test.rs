@@ -1,0 +1,17 @@
+//! `cargo xtask test`: everything that checks behaviour, from unit tests to the built program.
+
+use anyhow::Result;
+
+use crate::cargo::{ambassador, cargo};
+use crate::{packages, step};
+
+/// Installs what is missing, builds the ambassador and runs the workspace's tests with it.
+///
+/// The tests find the program by `REMORA_AMBASSADOR`.
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    packages::ensure(&packages::FOR_TESTS)?;
+    let program = ambassador()?;
+    let mut command = cargo(&["test", "--workspace"]);
+    command.args(words).env("REMORA_AMBASSADOR", program);
+    step::run("test", &mut command)
+}
