@@ -11,6 +11,10 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 
+/// A request makes a few dozen small allocations: this allocator makes them several times cheaper than the C library's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {

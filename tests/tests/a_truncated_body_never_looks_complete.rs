@@ -11,6 +11,9 @@ use remora_tests::wire::{Ending, Wire};
 use tokio::sync::Notify;
 
 const PART: &str = "the first part";
+const HTTP_1_0: &str = "GET / HTTP/1.0\r\nHost: a\r\n\r\n";
+const HTTP_1_1: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const CLOSING: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 /// Ways to cut a body short: a name, the head and part of the body, and whether by a reset.
 fn cuts() -> Vec<(&'static str, String, bool)> {
@@ -51,13 +54,11 @@ fn cutting(answer: String, reset: bool) -> (Scripted, Arc<Notify>) {
     (origin, signal)
 }
 
-async fn raw(version: &str, answer: String, reset: bool) -> (String, String, Ending) {
+async fn raw(request: &str, answer: String, reset: bool) -> (String, String, Ending) {
     let (origin, cut) = cutting(answer, reset);
     let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
     let mut wire = Wire::connect(ambassador.address()).await;
-    wire.send(format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n"))
-        .await
-        .expect("sent");
+    wire.send(request).await.expect("sent");
     let head = wire.head().await.expect("a head").to_lowercase();
     let part = wire.through(PART).await.expect("the first part");
     cut.notify_one();
@@ -69,7 +70,7 @@ async fn raw(version: &str, answer: String, reset: bool) -> (String, String, End
 fn towards_http_1_1() {
     promise(async {
         for (name, answer, reset) in cuts() {
-            let (head, body, ending) = raw("1.1", answer, reset).await;
+            let (head, body, ending) = raw(HTTP_1_1, answer, reset).await;
             let whole = if head.contains("transfer-encoding: chunked") {
                 body.ends_with("0\r\n\r\n")
             } else if head.contains("content-length:") {
@@ -87,7 +88,7 @@ fn towards_http_1_1() {
 fn towards_http_1_0() {
     promise(async {
         for (name, answer, reset) in cuts() {
-            let (head, body, ending) = raw("1.0", answer, reset).await;
+            let (head, body, ending) = raw(HTTP_1_0, answer, reset).await;
             assert!(!head.contains("transfer-encoding"), "{name}: {head}");
             // Without a length only a reset tells a cut body from a whole one.
             let whole = !head.contains("content-length: 1000") && ending == Ending::Closed;
@@ -126,12 +127,12 @@ fn towards_a_client_library_over_both_protocols() {
 fn a_whole_body_until_close_is_whole() {
     promise(async {
         let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{PART}");
-        for version in ["1.0", "1.1"] {
-            let (head, body, ending) = raw(version, answer.clone(), false).await;
+        for request in [HTTP_1_0, CLOSING] {
+            let (head, body, ending) = raw(request, answer.clone(), false).await;
             let whole = ending == Ending::Closed || body.ends_with("0\r\n\r\n");
             assert!(
                 whole && body.contains(PART),
-                "HTTP/{version}: {head}{body} {ending:?}"
+                "{request}{head}{body} {ending:?}"
             );
         }
     });

@@ -95,7 +95,13 @@ fn each_kind_is_502_and_its_connection_is_given_up() {
         let mut wrong = String::new();
         for (name, answer, close) in bad() {
             let (origin, mut told) = sending(answer, close);
-            let settings = format!("to: http://{}\nretry: off\neject: off", origin.address());
+            let settings = format!(
+                "to: http://{}
+retry: off
+eject: off
+timeout: {{request: 5s}}",
+                origin.address()
+            );
             let ambassador = Ambassador::serving(&settings).await;
             for protocol in [Protocol::Http1, Protocol::Http2] {
                 let mut connection = Connection::open(ambassador.address(), protocol)
@@ -103,7 +109,11 @@ fn each_kind_is_502_and_its_connection_is_given_up() {
                     .expect("open");
                 let reply = connection.fetch(get("/")).await;
                 let good = reply.as_ref().is_ok_and(|reply| {
-                    let known = ["http_protocol_error", "connection_terminated"];
+                    let known = [
+                        "http_protocol_error",
+                        "connection_terminated",
+                        "http_upgrade_failed",
+                    ];
                     reply.status == 502 && known.contains(&reply.proxy_error())
                 });
                 if !good {

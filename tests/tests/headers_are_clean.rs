@@ -128,7 +128,7 @@ fn forwarding_fields_of_the_workload_pass_untouched() {
 }
 
 #[test]
-fn the_workloads_authority_reaches_the_origin() {
+fn the_authority_is_the_one_that_the_entry_goes_to() {
     promise(async {
         for protocol in [Protocol::Http1, Protocol::Http2] {
             let origin = Origin::start(|_| async { ok("fine") });
@@ -146,7 +146,8 @@ fn the_workloads_authority_reaches_the_origin() {
                     .get("host")
                     .and_then(|host| host.to_str().ok());
                 let authority = request.uri.authority().map(http::uri::Authority::as_str);
-                assert_eq!(host.or(authority), Some("users.test"), "{request:?}");
+                let address = origin.address().to_string();
+                assert_eq!(host.or(authority), Some(address.as_str()), "{request:?}");
             }
         }
     });

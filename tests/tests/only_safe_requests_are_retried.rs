@@ -95,7 +95,7 @@ fn a_post_that_was_never_sent_is_retried_elsewhere() {
         let (nobody, _held) = refusing();
         let origin = failing_first(0);
         let settings = format!(
-            "to: ['http://{nobody}', 'http://{}']\neject: off",
+            "to: ['http://{nobody}', 'http://{}']\neject: off\nretry: {{floor: 1000/s}}",
             origin.address()
         );
         let ambassador = Ambassador::serving(&settings).await;

@@ -244,10 +244,14 @@ where
         Box::pin(async move {
             let exchange = request.extensions().get::<Exchange>().cloned();
             let (endpoint, mut service) = balance.choose(exchange.as_ref()).await?;
-            if let Some(exchange) = &exchange {
-                exchange.story(|story| story.tried.push(endpoint.address()));
-            }
-            let mut attempt = Attempt::begin(Arc::clone(balance.set()), endpoint, exchange);
+            let is_first = exchange.as_ref().is_some_and(|exchange| {
+                exchange.story(|story| {
+                    story.tried.push(endpoint.address());
+                    story.tried.len() == 1
+                })
+            });
+            let mut attempt =
+                Attempt::begin(Arc::clone(balance.set()), endpoint, exchange, is_first);
             match service.call(request).await {
                 Ok(mut response) => {
                     attempt.answered(outcome_of_status(response.status()));
@@ -308,21 +312,36 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn begin(set: Arc<EndpointSet>, endpoint: Arc<Endpoint>, exchange: Option<Exchange>) -> Self {
+    fn begin(
+        set: Arc<EndpointSet>,
+        endpoint: Arc<Endpoint>,
+        exchange: Option<Exchange>,
+        is_first: bool,
+    ) -> Self {
         endpoint.load().begin();
+        // The first try begins with its exchange: no need to look at the clock again.
+        let begun = match &exchange {
+            Some(exchange) if is_first => exchange.started(),
+            _ => Instant::now(),
+        };
         Self {
             set,
             endpoint,
             exchange,
-            begun: Instant::now(),
+            begun,
             recorded: false,
         }
     }
 
+    fn record(&self, outcome: Outcome) {
+        let now = Instant::now();
+        self.set
+            .record(&self.endpoint, outcome, now - self.begun, now);
+    }
+
     fn answered(&mut self, outcome: Outcome) {
         self.recorded = true;
-        self.set
-            .record(&self.endpoint, outcome, self.begun.elapsed());
+        self.record(outcome);
     }
 }
 
@@ -331,8 +350,7 @@ impl Watch for Attempt {
         if let End::Failed(fault) = end
             && fault.reason() == Reason::ResponseIncomplete
         {
-            self.set
-                .record(&self.endpoint, Outcome::Failure, self.begun.elapsed());
+            self.record(Outcome::Failure);
         }
     }
 }
@@ -348,8 +366,7 @@ impl Drop for Attempt {
             } else {
                 Outcome::Unknown
             };
-            self.set
-                .record(&self.endpoint, outcome, self.begun.elapsed());
+            self.record(outcome);
         }
     }
 }

@@ -16,6 +16,9 @@ use super::{EjectParams, Endpoint, Outcome};
 use crate::discovery::LookupError;
 use crate::fault::{Fault, Reason};
 
+/// No failure makes an endpoint look slower than this.
+const WORST: Duration = Duration::from_secs(10);
+
 /// What discovery found: one address under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -128,31 +131,37 @@ impl EndpointSet {
         }
     }
 
-    /// Records how a try on `endpoint` went: `latency` to the head of its answer.
-    pub fn record(&self, endpoint: &Endpoint, outcome: Outcome, latency: Duration) {
-        let now = Instant::now();
+    /// Records how a try on `endpoint` went that took `latency` up to `now`, to the head of its answer.
+    pub fn record(&self, endpoint: &Endpoint, outcome: Outcome, latency: Duration, now: Instant) {
         match outcome {
             Outcome::Success => {
                 endpoint.load().observe(latency, now);
                 endpoint.health().succeeded();
             }
             Outcome::Failure => {
-                // A quick refusal must not look like a quick answer.
-                let worse = Duration::from_nanos((endpoint.load().latency_at(now) * 2.0) as u64);
+                let asked = self
+                    .eject
+                    .as_ref()
+                    .filter(|params| endpoint.health().failed(params, now));
+                let ejected = asked.is_some_and(|params| self.eject(endpoint, params, now));
+                // A quick refusal must not look like a quick answer. One that would be ejected if
+                // there were not too many of its kind is avoided more and more.
+                let factor = if asked.is_some() && !ejected {
+                    2.0
+                } else {
+                    1.0
+                };
+                let expected =
+                    Duration::from_nanos((endpoint.load().latency_at(now) * factor) as u64);
                 endpoint
                     .load()
-                    .observe(latency.max(worse).min(Duration::from_secs(10)), now);
-                if let Some(params) = &self.eject
-                    && endpoint.health().failed(params, now)
-                {
-                    self.eject(endpoint, params, now);
-                }
+                    .observe(latency.max(expected).min(WORST), now);
             }
             Outcome::Unknown => {}
         }
     }
 
-    fn eject(&self, endpoint: &Endpoint, params: &EjectParams, now: Instant) {
+    fn eject(&self, endpoint: &Endpoint, params: &EjectParams, now: Instant) -> bool {
         let _one_at_a_time = self.ejecting.lock();
         let endpoints = self.endpoints.load();
         let out = endpoints
@@ -161,10 +170,11 @@ impl EndpointSet {
             .count();
         let allowed = (endpoints.len() as f64 * params.at_most).floor() as usize;
         if out >= allowed || endpoint.health().state(params, now) == State::Ejected {
-            return;
+            return false;
         }
         let period = endpoint.health().eject(params, now);
         self.ejections.fetch_add(1, Relaxed);
         tracing::warn!(address = %endpoint.address(), ?period, "endpoint ejected");
+        true
     }
 }

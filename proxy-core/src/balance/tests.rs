@@ -54,6 +54,7 @@ fn fail(set: &EndpointSet, index: usize, times: usize) {
             &set.endpoints()[index],
             Outcome::Failure,
             Duration::from_millis(1),
+            tokio::time::Instant::now(),
         );
     }
 }
@@ -80,11 +81,13 @@ async fn the_slower_of_two_is_picked_only_against_itself() {
         &set.endpoints()[0],
         Outcome::Success,
         Duration::from_millis(1),
+        tokio::time::Instant::now(),
     );
     set.record(
         &set.endpoints()[1],
         Outcome::Success,
         Duration::from_millis(10),
+        tokio::time::Instant::now(),
     );
     let counts = picks(&set, 1000);
     assert!(counts[2] < 150, "{counts:?}");
@@ -105,6 +108,7 @@ async fn consecutive_failures_eject_and_time_returns_slowly() {
             &set.endpoints()[index],
             Outcome::Success,
             Duration::from_millis(1),
+            tokio::time::Instant::now(),
         )
     });
     assert!(picks(&set, 3000)[1] > 700);
@@ -141,6 +145,7 @@ async fn a_success_between_failures_prevents_ejection() {
             &set.endpoints()[0],
             Outcome::Success,
             Duration::from_millis(1),
+            tokio::time::Instant::now(),
         );
     }
     assert_eq!(set.ejections(), 0);

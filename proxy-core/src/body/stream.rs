@@ -27,7 +27,7 @@ enum Inner {
 /// Its error is a [`Fault`]; a body that fails never looks complete to whoever reads it.
 pub struct Body {
     inner: Inner,
-    watchers: SmallVec<[Box<dyn Watch>; 2]>,
+    watchers: SmallVec<[Box<dyn Watch>; 3]>,
 }
 
 impl Body {

@@ -139,6 +139,9 @@ fn check_authority(request: &Request<Body>) -> Result<(), Fault> {
     if hosts.next().is_some() {
         return Err(refuse("the request has more than one Host"));
     }
+    if host.is_some_and(|host| !host.as_bytes().iter().all(|byte| is_of_an_authority(*byte))) {
+        return Err(refuse("the request's Host is not a host and port"));
+    }
     match (request.uri().authority(), host) {
         (Some(authority), _) if authority.as_str().contains('@') => {
             Err(refuse("the request's target holds user information"))
@@ -158,6 +161,11 @@ fn check_authority(request: &Request<Body>) -> Result<(), Fault> {
         }
         _ => Ok(()),
     }
+}
+
+/// What a host and port may consist of (RFC 3986, 3.2.2); user information is not among it.
+fn is_of_an_authority(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
 
 fn refuse(detail: &'static str) -> Fault {
@@ -337,6 +345,12 @@ mod tests {
         let mut h2 = request(Version::HTTP_2, &[("host", "b")]);
         *h2.uri_mut() = "http://a/".parse().unwrap();
         assert!(refused(&mut h2));
+        assert!(refused(&mut request(Version::HTTP_11, &[("host", "u@a")])));
+        assert!(refused(&mut request(Version::HTTP_11, &[("host", "a/b")])));
+        assert!(!refused(&mut request(
+            Version::HTTP_11,
+            &[("host", "[::1]:80")]
+        )));
         assert!(!refused(&mut request(Version::HTTP_10, &[])));
     }
 }

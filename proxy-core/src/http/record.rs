@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
-use http::header::{HOST, HeaderValue, UPGRADE};
+use http::header::{HOST, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
@@ -18,7 +18,6 @@ use serde::Serialize;
 use tower::{Layer, Service};
 
 use crate::body::{Body, End, Watch};
-use crate::net::ActiveRequest;
 use crate::telemetry::{AccessLog, EntryCounters, Exchange, timestamp, trace_id, traced};
 
 /// The status of an exchange that its client gave up.
@@ -82,14 +81,15 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let shared = Arc::clone(&self.shared);
-        let exchange = Exchange::begin(Arc::clone(&shared.counters));
-        let active = request.extensions_mut().remove::<ActiveRequest>();
-        if let Some(active) = active
-            .as_ref()
-            .filter(|_| request.headers().contains_key(UPGRADE))
-        {
-            request.extensions_mut().insert(active.clone());
-        }
+        let exchange = match request.extensions().get::<Exchange>() {
+            Some(exchange) => exchange.clone(),
+            // Served by another server than ours.
+            None => {
+                let exchange = Exchange::begin(Arc::clone(&shared.counters), None);
+                request.extensions_mut().insert(exchange.clone());
+                exchange
+            }
+        };
         if !request.body().is_end_stream() {
             request.body_mut().watch(Box::new(Received {
                 exchange: exchange.clone(),
@@ -105,11 +105,9 @@ where
             status: ABORTED,
             sent: 0,
             open: true,
-            exchange: exchange.clone(),
+            exchange,
             shared,
-            active,
         };
-        request.extensions_mut().insert(exchange);
         RecordFuture {
             inner: self.inner.call(request),
             entry: Some(Box::new(entry)),
@@ -172,7 +170,6 @@ struct Entry {
     open: bool,
     exchange: Exchange,
     shared: Arc<Shared>,
-    active: Option<ActiveRequest>,
 }
 
 impl Watch for Entry {
@@ -216,16 +213,11 @@ impl Entry {
             let line = self.line(elapsed, cut);
             self.shared.log.write(line);
         }
-        // A drain waits for the exchange no longer.
-        self.active = None;
     }
 
     fn line(&self, elapsed: std::time::Duration, cut: bool) -> Vec<u8> {
         let host = self.host.as_ref().and_then(|host| host.to_str().ok());
-        let client = self
-            .active
-            .as_ref()
-            .map(|active| active.connection().peer().to_string());
+        let client = self.exchange.peer().map(|peer| peer.to_string());
         self.exchange.story(|story| {
             let fault = story.fault.as_ref();
             let line = Line {

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::CONNECTION;
+use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -23,6 +23,7 @@ use tower::Service;
 use crate::body::{Body, End, Watch};
 use crate::lifecycle::Phase;
 use crate::net::{Connection, Stream, Watchdog};
+use crate::telemetry::Exchange;
 
 /// The first bytes of an HTTP/2 connection (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -45,10 +46,12 @@ pub struct ServerParams {
     pub head: Duration,
     /// Bytes of a request's header section.
     pub max_headers: usize,
+    /// Whether the case of field names is kept for the upstream.
+    pub keep_case: bool,
 }
 
 /// Serves `tcp` until it closes. Each request goes to a clone of `service`, with an
-/// [`ActiveRequest`](crate::net::ActiveRequest) in its extensions.
+/// [`Exchange`] in its extensions, and the connection's [`Arc`] where the request asks for an upgrade.
 pub async fn serve<S>(
     tcp: TcpStream,
     connection: Arc<Connection>,
@@ -95,7 +98,7 @@ fn http1_settings(params: &ServerParams) -> http1::Builder {
     // The watchdog bounds the head and idle times, at the cost of one timer a connection instead of one a request.
     settings
         .header_read_timeout(None)
-        .preserve_header_case(true)
+        .preserve_header_case(params.keep_case)
         .max_header_size(params.max_headers);
     settings
 }
@@ -220,7 +223,15 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let version = request.version();
         let mut request = request.map(Body::request);
-        request.extensions_mut().insert(self.connection.begin());
+        self.connection.begin();
+        let counters = Arc::clone(self.connection.counters());
+        let exchange = Exchange::begin(counters, Some(Arc::clone(&self.connection) as _));
+        request.extensions_mut().insert(exchange);
+        if request.headers().contains_key(UPGRADE) {
+            request
+                .extensions_mut()
+                .insert(Arc::clone(&self.connection));
+        }
         let inner = self.service.clone().call(request);
         PerRequestFuture {
             inner,

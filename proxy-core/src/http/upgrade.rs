@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use tower::{Layer, Service};
 
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
-use crate::net::{ActiveRequest, Watchdog, tunnel};
+use crate::net::{Connection, Watchdog, tunnel};
+use crate::telemetry::Exchange;
 
 /// Wraps services in [`Upgrade`].
 #[derive(Debug, Clone)]
@@ -64,7 +66,9 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         // Present only on a request that asks for a switch: hygiene removed it from all others.
         let downstream = request.extensions_mut().remove::<OnUpgrade>();
-        let wanted = downstream.zip(request.extensions().get::<ActiveRequest>().cloned());
+        let connection = request.extensions_mut().remove::<Arc<Connection>>();
+        let exchange = request.extensions().get::<Exchange>().cloned();
+        let wanted = downstream.zip(connection).zip(exchange);
         UpgradeFuture {
             inner: self.inner.call(request),
             wanted,
@@ -78,7 +82,7 @@ pin_project! {
     pub struct UpgradeFuture<F> {
         #[pin]
         inner: F,
-        wanted: Option<(OnUpgrade, ActiveRequest)>,
+        wanted: Option<((OnUpgrade, Arc<Connection>), Exchange)>,
         idle: Option<Duration>,
     }
 }
@@ -96,19 +100,23 @@ where
             return Poll::Ready(Ok(response));
         }
         let upstream = response.extensions_mut().remove::<OnUpgrade>();
-        let (Some((downstream, active)), Some(upstream)) = (this.wanted.take(), upstream) else {
+        let (Some(((downstream, connection), exchange)), Some(upstream)) =
+            (this.wanted.take(), upstream)
+        else {
             let detail = "the upstream switched protocols without being asked";
             return Poll::Ready(Err(Fault::maybe_seen(Reason::UpgradeFailed, detail)));
         };
-        tokio::spawn(join(downstream, upstream, active, *this.idle));
+        tokio::spawn(join(downstream, upstream, connection, exchange, *this.idle));
         Poll::Ready(Ok(response))
     }
 }
 
+/// `exchange` is held until the tunnel is over, so that its connection counts as busy.
 async fn join(
     downstream: OnUpgrade,
     upstream: OnUpgrade,
-    active: ActiveRequest,
+    connection: Arc<Connection>,
+    exchange: Exchange,
     idle: Option<Duration>,
 ) {
     let (downstream, upstream) = match futures_util::future::try_join(downstream, upstream).await {
@@ -118,8 +126,7 @@ async fn join(
             return;
         }
     };
-    let connection = active.connection();
-    let watchdog = Watchdog::new(connection.clone(), idle, Duration::MAX);
+    let watchdog = Watchdog::new(Arc::clone(&connection), idle, Duration::MAX);
     let (mut downstream, mut upstream) = (TokioIo::new(downstream), TokioIo::new(upstream));
     if tunnel(&mut downstream, &mut upstream, watchdog)
         .await
@@ -127,4 +134,5 @@ async fn join(
     {
         connection.reset_on_close();
     }
+    drop(exchange);
 }

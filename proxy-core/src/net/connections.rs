@@ -10,7 +10,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use crate::lifecycle::Phase;
-use crate::telemetry::EntryCounters;
+use crate::telemetry::{EntryCounters, Occupied};
 
 /// One open downstream connection.
 #[derive(Debug)]
@@ -60,12 +60,11 @@ impl Connection {
         self.moved.swap(false, Relaxed)
     }
 
-    /// A request's head was read: the returned guard lasts until the exchange is over.
-    pub fn begin(self: &Arc<Self>) -> ActiveRequest {
+    /// A request's head was read; [`Occupied::release`] says that its exchange is over.
+    pub fn begin(&self) {
         self.reading_head.store(false, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.active.fetch_add(1, Relaxed);
-        ActiveRequest(Arc::new(Active(Arc::clone(self))))
     }
 
     /// Requests begun so far.
@@ -109,24 +108,14 @@ impl Drop for Connection {
     }
 }
 
-/// Counts as an active request of its connection until its last clone is dropped.
-#[derive(Debug, Clone)]
-pub struct ActiveRequest(Arc<Active>);
-
-#[derive(Debug)]
-struct Active(Arc<Connection>);
-
-impl ActiveRequest {
-    /// The connection that the request came on.
-    pub fn connection(&self) -> &Arc<Connection> {
-        &self.0.0
+impl Occupied for Connection {
+    fn peer(&self) -> SocketAddr {
+        self.peer
     }
-}
 
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Relaxed);
-        self.0.moved.store(true, Relaxed);
+    fn release(&self) {
+        self.active.fetch_sub(1, Relaxed);
+        self.moved.store(true, Relaxed);
     }
 }
 

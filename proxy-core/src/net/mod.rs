@@ -10,7 +10,7 @@ mod tunnel;
 mod watchdog;
 
 pub use connect::connect;
-pub use connections::{ActiveRequest, Connection, Connections};
+pub use connections::{Connection, Connections};
 pub use listener::{Acceptor, bind};
 pub use stream::Stream;
 pub use tunnel::tunnel;

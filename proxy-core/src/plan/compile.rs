@@ -100,6 +100,7 @@ fn compile_http(entry: &Entry, protocol: Protocol, workers: usize) -> HttpPlan {
             idle,
             head: HEAD,
             max_headers: entry.max_headers.len(),
+            keep_case: protocol == Protocol::Http1,
         },
         tunnel_idle: idle,
         request_timeout: duration(&entry.timeout.request),

@@ -10,7 +10,7 @@ use crate::balance::{Balance, Endpoint, EndpointSet, Outcome};
 use crate::fault::Fault;
 use crate::net::{Connection, Stream, Watchdog, connect, tunnel};
 use crate::plan::TcpPlan;
-use crate::telemetry::{AccessLog, EntryCounters, timestamp};
+use crate::telemetry::{AccessLog, EntryCounters, Occupied, timestamp};
 
 /// Serves the connections of one entry on one worker.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl TcpStack {
 
     /// Copies bytes until both ends are done. A connection that leads nowhere is reset, never closed as if it had ended well.
     pub async fn serve(&self, tcp: TcpStream, connection: Arc<Connection>) {
-        let active = connection.begin();
+        connection.begin();
         let begun = Instant::now();
         let mut downstream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
         let mut tried = Vec::new();
@@ -68,7 +68,7 @@ impl TcpStack {
             connection.reset_on_close();
         }
         self.record(&connection, &ended, &tried, begun);
-        drop(active);
+        connection.release();
     }
 
     async fn reach(
@@ -91,12 +91,12 @@ impl TcpStack {
             match connect(endpoint.address(), self.plan.connect).await {
                 Ok(stream) => {
                     self.counters.connects.fetch_add(1, Relaxed);
-                    set.record(&endpoint, Outcome::Success, begun.elapsed());
+                    set.record(&endpoint, Outcome::Success, begun.elapsed(), Instant::now());
                     return Ok((endpoint, stream));
                 }
                 Err(fault) => {
                     self.counters.connect_failures.fetch_add(1, Relaxed);
-                    set.record(&endpoint, Outcome::Failure, begun.elapsed());
+                    set.record(&endpoint, Outcome::Failure, begun.elapsed(), Instant::now());
                     if tried.len() > self.plan.attempts as usize {
                         return Err(fault);
                     }

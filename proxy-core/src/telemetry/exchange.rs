@@ -25,6 +25,15 @@ pub struct Story {
     pub denied: Option<super::Denied>,
 }
 
+/// What an exchange keeps occupied until it is over: the downstream connection that it came on.
+pub trait Occupied: Send + Sync + std::fmt::Debug {
+    /// Who sent the request.
+    fn peer(&self) -> SocketAddr;
+
+    /// The exchange is over.
+    fn release(&self);
+}
+
 /// One request and its response.
 #[derive(Debug, Clone)]
 pub struct Exchange(Arc<Inner>);
@@ -33,21 +42,28 @@ pub struct Exchange(Arc<Inner>);
 struct Inner {
     started: Instant,
     counters: Arc<EntryCounters>,
+    occupied: Option<Arc<dyn Occupied>>,
     timed_out: AtomicBool,
     received: AtomicU64,
     story: Mutex<Story>,
 }
 
 impl Exchange {
-    /// The exchange of a request whose head has just been read.
-    pub fn begin(counters: Arc<EntryCounters>) -> Self {
+    /// The exchange of a request whose head has just been read; `occupied` is released when the last clone is gone.
+    pub fn begin(counters: Arc<EntryCounters>, occupied: Option<Arc<dyn Occupied>>) -> Self {
         Self(Arc::new(Inner {
             started: Instant::now(),
             counters,
+            occupied,
             timed_out: AtomicBool::new(false),
             received: AtomicU64::new(0),
             story: Mutex::default(),
         }))
+    }
+
+    /// Who sent the request, where that is known.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.0.occupied.as_ref().map(|occupied| occupied.peer())
     }
 
     /// When the request's head had been read.
@@ -89,5 +105,13 @@ impl Exchange {
     pub fn fail(&self, fault: &Fault) {
         self.0.counters.fault(fault.reason());
         self.story(|story| story.fault = Some((fault.reason(), fault.story())));
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(occupied) = &self.occupied {
+            occupied.release();
+        }
     }
 }

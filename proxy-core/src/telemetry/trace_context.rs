@@ -20,12 +20,31 @@ fn new_traceparent() -> HeaderValue {
 
 /// The `traceparent` of a request: its own, or a new one that it is given.
 pub fn traced(headers: &mut HeaderMap) -> HeaderValue {
-    if let Some(own) = headers.get(&TRACEPARENT) {
+    if let Some(own) = headers.get(&TRACEPARENT).filter(|own| is_valid(own)) {
         return own.clone();
     }
     let new = new_traceparent();
     headers.insert(TRACEPARENT, new.clone());
     new
+}
+
+/// Whether it can be followed; one that cannot is replaced (W3C Trace Context, 3.2.2 and 3.4).
+fn is_valid(traceparent: &HeaderValue) -> bool {
+    let bytes = traceparent.as_bytes();
+    let hex = |range: std::ops::Range<usize>| {
+        bytes[range]
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let some = |range: std::ops::Range<usize>| bytes[range].iter().any(|byte| *byte != b'0');
+    let version_00 = bytes.starts_with(b"00");
+    bytes.len() >= 55
+        && (bytes.len() == 55 || (!version_00 && bytes[55] == b'-'))
+        && (bytes[2], bytes[35], bytes[52]) == (b'-', b'-', b'-')
+        && [0..2, 3..35, 36..52, 53..55].into_iter().all(hex)
+        && some(3..35)
+        && some(36..52)
+        && !bytes.starts_with(b"ff")
 }
 
 /// The trace id in a `traceparent`, where it is well formed.
@@ -39,14 +58,14 @@ pub fn trace_id(traceparent: &HeaderValue) -> Option<&str> {
 /// Fills `digits` with hexadecimal digits, the last of which is never 0: an id of zeros is invalid.
 fn fill(digits: &mut [u8]) {
     for chunk in digits.chunks_mut(16) {
-        let mut random = fastrand::u64(..);
-        for digit in chunk {
-            *digit = HEX[(random & 15) as usize];
-            random >>= 4;
+        let random = fastrand::u64(..).to_le_bytes();
+        for (pair, byte) in chunk.chunks_mut(2).zip(random) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
         }
     }
     if let Some(last) = digits.last_mut() {
-        *last = HEX[fastrand::usize(1..16)];
+        *last = if *last == b'0' { b'1' } else { *last };
     }
 }
 
@@ -63,6 +82,38 @@ mod tests {
         assert_eq!(&value.to_str().unwrap()[3..35], trace_id(&value).unwrap());
         assert_eq!(traced(&mut headers), value, "what is there stays");
         assert_ne!(new_traceparent(), value);
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_replaced() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let later = format!("cc{}-what-comes-later", &good[2..]);
+        for (value, stays) in [
+            (good, true),
+            (later.as_str(), true),
+            ("nonsense", false),
+            (&good[..54], false),
+            (
+                "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+                false,
+            ),
+            (
+                "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+                false,
+            ),
+            (
+                "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                false,
+            ),
+            (
+                "00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01",
+                false,
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(TRACEPARENT, HeaderValue::from_str(value).unwrap());
+            assert_eq!(traced(&mut headers) == value, stays, "{value}");
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use std::error::Error as StdError;
 use std::net::SocketAddr;
 
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+
 use crate::fault::{Fault, Reason};
 
 /// The fault of a request that was at least partly handed to a connection.
@@ -42,6 +45,16 @@ pub(super) fn sent(address: SocketAddr, error: hyper::Error) -> Fault {
 pub(super) fn unsent(address: SocketAddr, error: hyper::Error) -> Fault {
     let detail = format!("the connection to {address} closed before the request was sent");
     Fault::unseen(Reason::ConnectionTerminated, detail).because(error)
+}
+
+/// A response whose length is told in two ways may be read differently by whoever is next (RFC 9112, 6.3).
+pub(super) fn check_framing(address: SocketAddr, headers: &HeaderMap) -> Result<(), Fault> {
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        let detail =
+            format!("the response of {address} has both a Content-Length and a Transfer-Encoding");
+        return Err(Fault::maybe_seen(Reason::ProtocolError, detail));
+    }
+    Ok(())
 }
 
 /// The request's own body failed: its sender went away, or it was given up.

@@ -19,9 +19,16 @@ use super::service::Target;
 use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
 
-/// How long a connection may have been idle for a request that may not be repeated. No server in
-/// wide use closes an idle connection sooner (gunicorn's 2 s is the shortest default known).
-const FRESH: Duration = Duration::from_secs(1);
+/// Sweeps that a connection may have been idle through for a request that may not be repeated. A
+/// sweep comes every second, and no server in wide use closes an idle connection sooner than
+/// gunicorn's 2 s.
+const FRESH: u64 = 0;
+
+/// Responses in a row that may get lost on connections that had been idle before none is reused for [`SUSPICION`].
+const STALE: u32 = 2;
+
+/// Sweeps, and so seconds, for which connections are not reused after that.
+const SUSPICION: u64 = 10;
 
 /// How long a connection gets to become ready again after its response was given up.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -38,6 +45,12 @@ struct State {
     idle: Vec<Connection>,
     open: usize,
     waiting: VecDeque<oneshot::Sender<Offer>>,
+    /// Sweeps so far: the pool's clock, so that no request reads one.
+    sweeps: u64,
+    /// Stale connections met in a row.
+    stale: u32,
+    /// The sweep until which connections are used once.
+    once_until: u64,
 }
 
 /// What someone in line gets: a connection, or the right to open one.
@@ -59,9 +72,10 @@ enum Claim {
 pub(super) struct Connection {
     sender: SendRequest<Body>,
     opened: Instant,
-    parked: Instant,
-    /// How long it may be idle: ours or, when shorter, what its server announced.
-    idle: Duration,
+    /// The sweep after which it was given back.
+    parked: u64,
+    /// Sweeps that it may be idle through: ours or, when fewer, what its server announced.
+    idle: u64,
     /// Whether it served a request already.
     pub(super) reused: bool,
     /// Held for its drop alone.
@@ -135,14 +149,19 @@ impl Pool {
         Claim::Wait(receiver)
     }
 
-    /// Closes what has been idle or open for too long.
+    /// Closes what has been idle or open for too long. To be called once a second.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
         let mut closing = Vec::new();
         let mut state = self.state.lock();
-        let idle = std::mem::take(&mut state.idle);
-        for connection in idle {
-            if self.is_usable(&connection, now) {
+        state.sweeps += 1;
+        let sweeps = state.sweeps;
+        for connection in std::mem::take(&mut state.idle) {
+            let is_young = !self.is_old(&connection, now);
+            if is_young
+                && !connection.sender.is_closed()
+                && sweeps - connection.parked < connection.idle
+            {
                 state.idle.push(connection);
             } else {
                 closing.push(connection);
@@ -153,18 +172,29 @@ impl Pool {
         drop(closing);
     }
 
+    /// A request was lost on a connection that had been idle: the others are most likely as stale.
+    pub(super) fn found_stale(&self) {
+        let mut state = self.state.lock();
+        state.stale += 1;
+        if state.stale >= STALE {
+            state.once_until = state.sweeps + SUSPICION;
+        }
+        let closing = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(closing);
+    }
+
     fn pop_idle(
         &self,
         state: &mut parking_lot::MutexGuard<'_, State>,
         fresh: bool,
     ) -> Option<Connection> {
-        let now = Instant::now();
         while let Some(connection) = state.idle.pop() {
-            if !self.is_usable(&connection, now) {
+            if connection.sender.is_closed() {
                 parking_lot::MutexGuard::unlocked(state, || drop(connection));
                 continue;
             }
-            if fresh && now - connection.parked > FRESH {
+            if fresh && state.sweeps - connection.parked > FRESH {
                 // Those below it have been idle for longer still.
                 state.idle.push(connection);
                 return None;
@@ -174,14 +204,11 @@ impl Pool {
         None
     }
 
-    fn is_usable(&self, connection: &Connection, now: Instant) -> bool {
-        !connection.sender.is_closed()
-            && now - connection.parked < connection.idle
-            && self
-                .target
-                .params
-                .age
-                .is_none_or(|age| now - connection.opened < age)
+    fn is_old(&self, connection: &Connection, now: Instant) -> bool {
+        self.target
+            .params
+            .age
+            .is_some_and(|age| now - connection.opened >= age)
     }
 
     fn full(&self) -> Fault {
@@ -195,7 +222,6 @@ impl Pool {
     async fn open(self: &Arc<Self>, place: Place) -> Result<Connection, Fault> {
         let stream = self.target.connect().await?;
         let (sender, driver) = http1::Builder::new()
-            .preserve_header_case(true)
             .max_header_size(self.target.params.max_headers)
             .handshake(TokioIo::new(stream))
             .await
@@ -205,30 +231,27 @@ impl Pool {
                 tracing::debug!(%error, "upstream connection ended");
             }
         });
-        let now = Instant::now();
-        let idle = self.target.params.idle;
         Ok(Connection {
             sender,
-            opened: now,
-            parked: now,
-            idle,
+            opened: Instant::now(),
+            parked: 0,
+            idle: sweeps(self.target.params.idle),
             reused: false,
             _place: place,
         })
     }
 
     fn park(self: &Arc<Self>, mut connection: Connection) {
-        connection.parked = Instant::now();
-        connection.reused = true;
-        if self
-            .target
-            .params
-            .age
-            .is_some_and(|age| connection.parked - connection.opened >= age)
-        {
+        let mut state = self.state.lock();
+        if connection.reused {
+            state.stale = 0;
+        }
+        if state.once_until > state.sweeps || connection.idle == 0 {
+            drop(state);
             return;
         }
-        let mut state = self.state.lock();
+        connection.parked = state.sweeps;
+        connection.reused = true;
         match state.next_waiting() {
             Some(next) => {
                 drop(state);
@@ -238,6 +261,11 @@ impl Pool {
             None => state.idle.push(connection),
         }
     }
+}
+
+/// A time as a number of sweeps, at least one.
+fn sweeps(time: Duration) -> u64 {
+    time.as_secs().max(1)
 }
 
 impl Connection {
@@ -262,15 +290,14 @@ impl Connection {
     }
 }
 
-/// The server's own idle timeout (`Keep-Alive: timeout=N`, as Node and Apache send it), less a second for the way.
-fn announced_idle(headers: &HeaderMap) -> Option<Duration> {
+/// The server's own idle timeout (`Keep-Alive: timeout=N`, as Node and Apache send it) in sweeps,
+/// less one for the way and one for the sweep's grain.
+fn announced_idle(headers: &HeaderMap) -> Option<u64> {
     let value = headers.get("keep-alive")?.to_str().ok()?;
     let seconds = value
         .split(',')
         .find_map(|part| part.trim().strip_prefix("timeout="))?;
-    Some(Duration::from_secs(
-        seconds.trim().parse::<u64>().ok()?.saturating_sub(1),
-    ))
+    Some(seconds.trim().parse::<u64>().ok()?.saturating_sub(2))
 }
 
 /// Waits for the end of a response's body.
@@ -312,8 +339,8 @@ mod tests {
             headers.insert("keep-alive", value.parse().unwrap());
             announced_idle(&headers)
         };
-        assert_eq!(read("timeout=5, max=100"), Some(Duration::from_secs(4)));
-        assert_eq!(read("max=100,timeout=1"), Some(Duration::ZERO));
+        assert_eq!(read("timeout=5, max=100"), Some(3));
+        assert_eq!(read("max=100,timeout=1"), Some(0));
         assert_eq!(read("timeout=soon"), None);
     }
 }

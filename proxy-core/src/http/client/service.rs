@@ -15,7 +15,7 @@ use tower::Service;
 use super::prepare::{Names, for_http1, for_http2};
 use super::{error, h1, h2};
 use crate::body::Body;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::http::expect::Gate;
 use crate::net::{Stream, connect};
 use crate::telemetry::EntryCounters;
@@ -162,7 +162,6 @@ impl Service<Request<Body>> for Client {
 
 impl Shared {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Fault> {
-        self.counters.tries.fetch_add(1, Relaxed);
         match &self.pool {
             Pool::Http1(pool) => self.send_http1(pool, request).await,
             Pool::Http2(pool) => self.send_http2(pool, request).await,
@@ -176,15 +175,17 @@ impl Shared {
     ) -> Result<Response<Body>, Fault> {
         for_http1(&mut request, self.names.as_ref());
         let gate = Gate::close(&mut request);
-        // A request with a body, or one that is not safe to repeat, must not meet a connection that is about to close.
+        // A request that is not safe to repeat must not meet a connection that is about to close.
         let fresh = !request.method().is_idempotent();
         loop {
             let mut connection = pool.take(fresh).await?;
+            self.counters.tries.fetch_add(1, Relaxed);
             match connection.send(request).await {
                 Ok(response) => {
                     if let Some(gate) = &gate {
                         gate.answered();
                     }
+                    error::check_framing(self.address, response.headers())?;
                     let mut response = response.map(Body::response);
                     connection.park_after(pool, &mut response);
                     return Ok(response);
@@ -195,11 +196,11 @@ impl Shared {
                     Some(_) => return Err(error::unsent(self.address, failed.into_error())),
                     None => {
                         let fault = error::sent(self.address, failed.into_error());
-                        return Err(if connection.reused {
-                            fault.on_stale_connection()
-                        } else {
-                            fault
-                        });
+                        if connection.reused && fault.reason() == Reason::ConnectionTerminated {
+                            pool.found_stale();
+                            return Err(fault.on_stale_connection());
+                        }
+                        return Err(fault);
                     }
                 },
             }
@@ -215,6 +216,7 @@ impl Shared {
         let mut given_back = 0;
         loop {
             let stream = pool.take().await?;
+            self.counters.tries.fetch_add(1, Relaxed);
             match stream.send(request).await {
                 Ok(response) => {
                     let mut response = response.map(Body::response);

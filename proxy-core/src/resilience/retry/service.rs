@@ -18,6 +18,9 @@ use crate::telemetry::{Denied, Exchange};
 /// A client that sends this field says that its request may be repeated (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// How many stale connections one request may meet without spending an attempt.
+const STALE: u32 = 3;
+
 /// What is sent again, and how often.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Params {
@@ -129,14 +132,15 @@ impl Shared {
         self.budget.deposit();
         let original = Original::new(request, self.params.body);
         let mut next = original.request().unwrap_or_default();
-        let mut retries = 0;
+        let (mut retries, mut stale) = (0, 0);
         loop {
             std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
             let result = inner.call(next).await;
             let Some(cause) = self.wants_retry(&result) else {
                 return result;
             };
-            next = match self.allow(&original, &result, retries) {
+            let is_stale = stale < STALE && matches!(&result, Err(fault) if fault.is_stale());
+            next = match self.allow(&original, &result, retries, is_stale) {
                 Ok(request) => request,
                 Err(why) => {
                     original.deny(why);
@@ -147,6 +151,10 @@ impl Shared {
                 exchange.counters().retry(cause);
             }
             drop(result);
+            if is_stale {
+                stale += 1;
+                continue;
+            }
             tokio::time::sleep(self.params.backoff.pause(retries)).await;
             retries += 1;
         }
@@ -165,14 +173,17 @@ impl Shared {
         }
     }
 
-    /// The next request, or why there is none. The budget is asked last: only a retry that is made spends it.
+    /// The next request, or why there is none. The budget is asked last: only a retry that is made
+    /// spends it. A try of which nothing was sent, and one that met a connection that was being
+    /// closed, added nothing to an upstream's load: repeating it is free.
     fn allow(
         &self,
         original: &Original,
         result: &Result<Response<Body>, Fault>,
         retries: u32,
+        is_stale: bool,
     ) -> Result<Request<Body>, Denied> {
-        if retries >= self.params.attempts {
+        if retries >= self.params.attempts && !is_stale {
             return Err(Denied::Attempts);
         }
         let unseen = matches!(result, Err(fault) if fault.seen() == Seen::No);
@@ -182,7 +193,7 @@ impl Shared {
             return Err(Denied::Unsafe);
         }
         let request = original.request().ok_or(Denied::Body)?;
-        if self.budget.withdraw() {
+        if unseen || is_stale || self.budget.withdraw() {
             Ok(request)
         } else {
             Err(Denied::Budget)
