@@ -30,7 +30,8 @@ fn document(options: &Options) -> Result<Document, Errors> {
     }
 }
 
-fn compiled(document: &Document) -> Result<Loaded, Errors> {
+/// What a document means on this machine.
+pub(crate) fn compiled(document: &Document) -> Result<Loaded, Errors> {
     let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
     let plan = compile(document, cpus)?;
     Ok(Loaded {

@@ -5,6 +5,7 @@ mod demo;
 mod load;
 mod logs;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -79,18 +80,22 @@ fn run(options: &cli::Options) -> Result<(), Failure> {
 fn check(options: &cli::Options, effective: bool) -> Result<(), Failure> {
     let loaded = load::load(options).map_err(Failure::Usage)?;
     if effective {
-        print!("{}", loaded.effective);
-    } else {
-        let count = loaded.plan.entries.len();
-        println!(
-            "ok: {count} {}",
-            if count == 1 { "entry" } else { "entries" }
-        );
+        return print(&loaded.effective);
     }
-    Ok(())
+    let count = loaded.plan.entries.len();
+    let noun = if count == 1 { "entry" } else { "entries" };
+    print(&format!("ok: {count} {noun}\n"))
 }
 
 fn schema() -> Result<(), Failure> {
-    println!("{:#}", proxy_core::config::schema());
-    Ok(())
+    print(&format!("{:#}\n", proxy_core::config::schema()))
+}
+
+/// Writes to standard output. A reader that has read enough, such as `head`, is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }

@@ -99,8 +99,6 @@ reasons! {
     ConnectionLimitReached => "connection_limit_reached", SERVICE_UNAVAILABLE, Proxy, Other;
     /// No response head came in time.
     ResponseTimeout => "http_response_timeout", GATEWAY_TIMEOUT, Upstream, Timeout;
-    /// Nothing moved on the connection for `timeout.idle`.
-    ReadTimeout => "connection_read_timeout", GATEWAY_TIMEOUT, Upstream, Timeout;
     /// The response body ended too early.
     ResponseIncomplete => "http_response_incomplete", BAD_GATEWAY, Upstream, Other;
     /// The upstream did not speak HTTP.

@@ -5,7 +5,7 @@ use remora_tests::ambassador::{Ambassador, run, run_in};
 use remora_tests::config::Config;
 use remora_tests::promise::promise;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "admin:",
     "workers:",
     "access-log:",
@@ -18,6 +18,7 @@ const KEYS: [&str; 13] = [
     "pool:",
     "max-headers:",
     "discover:",
+    "host:",
     "budget:",
 ];
 

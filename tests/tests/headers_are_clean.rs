@@ -3,8 +3,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use remora_tests::ambassador::Ambassador;
-use remora_tests::client::{Body, Connection, Protocol, get};
-use remora_tests::origin::{Origin, ok};
+use remora_tests::client::{AUTHORITY, Body, Connection, Protocol, get};
+use remora_tests::origin::{Origin, Recorded, ok};
 use remora_tests::promise::promise;
 use remora_tests::scripted::Scripted;
 use remora_tests::wire::Wire;
@@ -44,6 +44,13 @@ async fn reaches(
     let reply = connection.fetch(with(fields)).await.expect("an answer");
     assert_eq!(reply.status, 200, "{}", reply.text());
     origin.received(1).await.remove(0).headers
+}
+
+/// The authority that a request reached the origin with, in either protocol's place.
+fn authority(request: &Recorded) -> Option<&str> {
+    let host = request.headers.get("host");
+    host.and_then(|host| host.to_str().ok())
+        .or(request.uri.authority().map(http::uri::Authority::as_str))
 }
 
 #[test]
@@ -141,13 +148,28 @@ fn the_authority_is_the_one_that_the_entry_goes_to() {
                 connection.fetch(get("/")).await.expect("an answer");
             }
             for request in origin.received(2).await {
-                let host = request
-                    .headers
-                    .get("host")
-                    .and_then(|host| host.to_str().ok());
-                let authority = request.uri.authority().map(http::uri::Authority::as_str);
                 let address = origin.address().to_string();
-                assert_eq!(host.or(authority), Some(address.as_str()), "{request:?}");
+                assert_eq!(authority(&request), Some(address.as_str()), "{request:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_authority_is_the_workloads_own_where_the_entry_keeps_it() {
+    promise(async {
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let origin = Origin::start(|_| async { ok("fine") });
+            for scheme in ["http", "h2c"] {
+                let settings = format!("to: {scheme}://{}\nhost: keep", origin.address());
+                let ambassador = Ambassador::serving(&settings).await;
+                let mut connection = Connection::open(ambassador.address(), protocol)
+                    .await
+                    .expect("open");
+                connection.fetch(get("/")).await.expect("an answer");
+            }
+            for request in origin.received(2).await {
+                assert_eq!(authority(&request), Some(AUTHORITY), "{request:?}");
             }
         }
     });

@@ -1,5 +1,5 @@
 //! With every upstream failing, the origins see at most 1.2 times the client's requests, plus the
-//! floor of ten a second.
+//! floor of ten a second. Connections that cannot be made cost no budget: no origin sees them.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use remora_tests::ambassador::Ambassador;
 use remora_tests::client::get;
-use remora_tests::load::Load;
+use remora_tests::load::{Load, Outcome};
 use remora_tests::metrics::Metrics;
 use remora_tests::origin::{Origin, status};
 use remora_tests::promise::promise;
@@ -16,15 +16,15 @@ use remora_tests::scripted::{Scripted, refusing};
 const REQUESTS: usize = 800;
 const RATE: u32 = 200;
 
-/// Runs the load and returns the client's requests, how long it took, and the metrics.
-async fn load(to: &str) -> (usize, Duration, Metrics) {
+/// Runs the load and returns what became of it, how long it took, and the metrics.
+async fn load(to: &str) -> (Outcome, Duration, Metrics) {
     let ambassador = Ambassador::serving(to).await;
     let started = Instant::now();
     let load = Load::start(ambassador.address(), RATE, |_| get("/"));
     load.done(REQUESTS).await;
     let outcome = load.stop().await;
     assert_eq!(outcome.failures.len(), outcome.done, "every upstream fails");
-    (outcome.done, started.elapsed(), ambassador.metrics().await)
+    (outcome, started.elapsed(), ambassador.metrics().await)
 }
 
 fn assert_within_budget(tries: usize, requests: usize, took: Duration) {
@@ -53,9 +53,9 @@ fn every_upstream_answers_503() {
         let to = origins
             .each_ref()
             .map(|origin| format!("'http://{}'", origin.address()));
-        let (requests, took, metrics) = load(&format!("to: [{}]", to.join(", "))).await;
+        let (outcome, took, metrics) = load(&format!("to: [{}]", to.join(", "))).await;
         let tries = origins.iter().map(Origin::count).sum();
-        assert_within_budget(tries, requests, took);
+        assert_within_budget(tries, outcome.done, took);
         assert_denied(&metrics);
         assert_eq!(
             metrics.sum("remora_tries_total", &[("entry", "users")]) as usize,
@@ -76,9 +76,9 @@ fn every_upstream_resets() {
         let to = origins
             .each_ref()
             .map(|origin| format!("'http://{}'", origin.address()));
-        let (requests, took, metrics) = load(&format!("to: [{}]", to.join(", "))).await;
+        let (outcome, took, metrics) = load(&format!("to: [{}]", to.join(", "))).await;
         let tries = origins.iter().map(Scripted::connections).sum();
-        assert_within_budget(tries, requests, took);
+        assert_within_budget(tries, outcome.done, took);
         assert_denied(&metrics);
     });
 }
@@ -90,10 +90,22 @@ fn every_upstream_refuses() {
         let to = origins
             .each_ref()
             .map(|(address, _)| format!("'http://{address}'"));
-        let (requests, took, metrics) = load(&format!("to: [{}]", to.join(", "))).await;
-        let tries = metrics.sum("remora_tries_total", &[("entry", "users")]) as usize;
-        assert_within_budget(tries, requests, took);
-        assert_denied(&metrics);
+        let settings = format!("to: [{}]\nretry: {{attempts: 2}}", to.join(", "));
+        let (outcome, _, metrics) = load(&settings).await;
+        for failure in &outcome.failures {
+            let told = failure.reason.starts_with("status 502")
+                && failure.reason.contains("error=connection_refused");
+            assert!(told, "{failure:?}");
+        }
+        let sent = metrics.sum("remora_tries_total", &[("entry", "users")]);
+        assert_eq!(sent, 0.0, "nobody was there to send anything to");
+        let failed = [("entry", "users"), ("result", "failed")];
+        let attempts = metrics.sum("remora_upstream_connects_total", &failed) as usize;
+        let requests = outcome.done;
+        assert!(
+            (requests..=3 * requests).contains(&attempts),
+            "{attempts} connections attempted for {requests} requests of three tries each"
+        );
     });
 }
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::json;
 
+use super::call::{Call, connect};
 use super::poll::{Interest, Poll};
 use super::response::Response;
-use super::{Call, connect};
 
 /// How long answers may still take once the time is up.
 const GRACE: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::json;
 
-use super::connect;
+use super::call::connect;
 use super::h2c_wire::Wire;
 use super::poll::{Interest, Poll};
 

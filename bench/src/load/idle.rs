@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
+use super::call::{Call, connect};
 use super::response::Response;
-use super::{Call, connect};
 
 /// What to run.
 #[derive(Debug, clap::Args)]

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::json;
 
+use super::call::{Call, connect};
 use super::poll::{Interest, Poll};
 use super::response::Response;
-use super::{Call, connect};
 
 /// Requests sent in this first part of the run are answered but not counted in the latencies.
 const WARM_UP: Duration = Duration::from_millis(500);

@@ -17,8 +17,10 @@ use super::{EjectParams, Target};
 pub enum Outcome {
     /// An answer that says nothing against the endpoint.
     Success,
-    /// A fault, or an answer of the kind that a broken endpoint gives.
+    /// An answer of the kind that a broken endpoint gives, or none in time.
     Failure,
+    /// No connection, or one that ended without an answer.
+    Unreachable,
     /// Nothing can be said: the try was given up for a reason that lies elsewhere.
     Unknown,
 }

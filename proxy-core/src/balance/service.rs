@@ -13,7 +13,7 @@ use tower::Service;
 
 use super::{EjectParams, Endpoint, EndpointSet, Outcome};
 use crate::body::{Body, End, Watch};
-use crate::fault::{Fault, Reason, Side};
+use crate::fault::{Class, Fault, Reason, Side};
 use crate::telemetry::Exchange;
 
 /// How long a request waits for the first look-up of its entry.
@@ -296,9 +296,11 @@ fn outcome_of_status(status: http::StatusCode) -> Outcome {
 
 fn outcome_of_fault(fault: &Fault) -> Outcome {
     if fault.is_stale() || fault.reason().side() != Side::Upstream {
-        Outcome::Unknown
-    } else {
-        Outcome::Failure
+        return Outcome::Unknown;
+    }
+    match fault.reason().class() {
+        Class::Connect | Class::Reset => Outcome::Unreachable,
+        Class::Timeout | Class::Other => Outcome::Failure,
     }
 }
 

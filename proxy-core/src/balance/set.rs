@@ -55,6 +55,14 @@ impl EndpointSet {
         }
     }
 
+    /// A set that begins with the endpoints of another, and with what is known of them.
+    pub fn after(other: &Self, eject: Option<EjectParams>) -> Self {
+        let set = Self::new(eject);
+        set.endpoints.store(other.endpoints());
+        set.ejections.store(other.ejections(), Relaxed);
+        set
+    }
+
     /// Replaces the targets. What is known of those that stay is kept.
     pub fn update(&self, targets: Vec<Target>, failure: Option<LookupError>) {
         let old = self.endpoints.load();
@@ -138,19 +146,17 @@ impl EndpointSet {
                 endpoint.load().observe(latency, now);
                 endpoint.health().succeeded();
             }
-            Outcome::Failure => {
+            Outcome::Failure | Outcome::Unreachable => {
                 let asked = self
                     .eject
                     .as_ref()
                     .filter(|params| endpoint.health().failed(params, now));
                 let ejected = asked.is_some_and(|params| self.eject(endpoint, params, now));
-                // A quick refusal must not look like a quick answer. One that would be ejected if
-                // there were not too many of its kind is avoided more and more.
-                let factor = if asked.is_some() && !ejected {
-                    2.0
-                } else {
-                    1.0
-                };
+                // A quick refusal must not look like a quick answer. An endpoint that answers badly is
+                // avoided more and more. One that cannot be reached is not, as long as it may be
+                // ejected: to be ejected it must first be tried.
+                let is_avoided = outcome == Outcome::Failure || (asked.is_some() && !ejected);
+                let factor = if is_avoided { 2.0 } else { 1.0 };
                 let expected =
                     Duration::from_nanos((endpoint.load().latency_at(now) * factor) as u64);
                 endpoint

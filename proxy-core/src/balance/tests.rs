@@ -1,3 +1,5 @@
+//! Endpoints get their shares, failing ones are left out, and returning ones come back slowly.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +54,7 @@ fn fail(set: &EndpointSet, index: usize, times: usize) {
     for _ in 0..times {
         set.record(
             &set.endpoints()[index],
-            Outcome::Failure,
+            Outcome::Unreachable,
             Duration::from_millis(1),
             tokio::time::Instant::now(),
         );

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use smallvec::SmallVec;
 
 use super::{End, Watch};
 use crate::fault::{Fault, Reason};
@@ -27,7 +26,7 @@ enum Inner {
 /// Its error is a [`Fault`]; a body that fails never looks complete to whoever reads it.
 pub struct Body {
     inner: Inner,
-    watchers: SmallVec<[Box<dyn Watch>; 3]>,
+    watchers: Vec<Box<dyn Watch>>,
 }
 
 impl Body {
@@ -68,7 +67,7 @@ impl Body {
     fn of(inner: Inner) -> Self {
         Self {
             inner,
-            watchers: SmallVec::new(),
+            watchers: Vec::new(),
         }
     }
 

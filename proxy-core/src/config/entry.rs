@@ -23,6 +23,9 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Discover")]
     pub discover: Option<Discover>,
+    /// What the upstream is told as the authority (`Host`, `:authority`). Default: `upstream`.
+    #[serde(default)]
+    pub host: HostPolicy,
     /// How long each step may take.
     #[serde(default)]
     pub timeout: Timeouts,
@@ -55,6 +58,7 @@ impl Entry {
             listen,
             to,
             discover: None,
+            host: HostPolicy::default(),
             timeout: Timeouts::default(),
             retry: OrOff::default(),
             eject: OrOff::default(),
@@ -91,6 +95,17 @@ pub enum Discover {
     Static,
 }
 
+/// What the upstream is told as the authority (`Host`, `:authority`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostPolicy {
+    /// The host and port of `to`.
+    #[default]
+    Upstream,
+    /// What the workload wrote.
+    Keep,
+}
+
 /// How an endpoint is picked for a try.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -109,15 +124,16 @@ pub enum Balance {
     expecting = "a map of timeouts"
 )]
 pub struct Timeouts {
-    /// From the request's arrival to the response's head, all tries together, or `off`.
-    /// Default: `30s`.
+    /// From the request's head, or the last byte of its body that was handed on, to the response's
+    /// head, all tries together, or `off`. Default: `30s`.
     pub request: OrOff<Duration>,
-    /// From the start of one try to the response's head, or `off`. Default: `off`.
+    /// The same of one try: from its start, or the last byte of the request's body that was handed
+    /// on, to the response's head, or `off`. Default: `off`.
     pub r#try: OrOff<Duration>,
     /// To make a connection to an endpoint. Default: `1s`.
     pub connect: Duration,
-    /// Without a byte in either direction on a body, a tunnel or a connection, or `off`.
-    /// Default: `5m`.
+    /// Without a byte in either direction on the workload's connection or its tunnel, while no
+    /// request on it waits for its response's head, or `off`. Default: `5m`.
     pub idle: OrOff<Duration>,
 }
 
@@ -145,15 +161,19 @@ pub struct Retry {
     pub attempts: Count<0, 10>,
     /// The failures that permit another try. Default: `[connect, reset, timeout, 502-504]`.
     pub on: Vec<RetryOn>,
-    /// The share of recent requests that may be retried. Default: `20%`.
+    /// Retries as a share of requests. It is a rate: each request earns that share of a retry, and
+    /// at most 100 retries are saved. Sending again what could not be sent, because no connection
+    /// could be made, costs nothing; nor does what was lost on a kept connection that the endpoint
+    /// was just closing, once a request. Default: `20%`.
     pub budget: Percent,
-    /// The retries that are always permitted on top of the budget. Default: `10/s`.
+    /// Retries that are permitted besides the budget. Default: `10/s`.
     pub floor: Rate,
     /// The most of a request's body that is kept to be sent again. Default: `64KiB`.
     pub body: Size,
-    /// The mean wait before the first retry; it doubles with each. Default: `25ms`.
+    /// The longest pause before the first retry; it doubles with each further one. A pause is drawn
+    /// evenly between zero and that ("full jitter"). Default: `25ms`.
     pub backoff: Duration,
-    /// The longest wait before a retry, no less than `backoff`. Default: `250ms`.
+    /// No pause is longer; no less than `backoff`. Default: `250ms`.
     pub max_backoff: Duration,
     /// The methods that may be sent again once a request may have been processed.
     /// Default: `[GET, HEAD, OPTIONS, TRACE, PUT, DELETE]`, the idempotent ones (RFC 9110,
@@ -221,9 +241,11 @@ impl Default for Eject {
     expecting = "a map of limits"
 )]
 pub struct Pool {
-    /// The most connections of the entry, 1 to 1000000. Default: 1024.
+    /// The most connections to one endpoint, split between the workers, 1 to 1000000.
+    /// Default: 1024.
     pub connections: Count<1, 1_000_000>,
-    /// The most requests that wait for a connection, 0 to 1000000. Default: 1024.
+    /// The most requests that wait for a connection to one endpoint, split likewise (HTTP/1.1),
+    /// 0 to 1000000. Default: 1024.
     pub pending: Count<0, 1_000_000>,
     /// The most requests at once on one HTTP/2 connection, 1 to 65536. Default: 100.
     pub streams: Count<1, 65_536>,

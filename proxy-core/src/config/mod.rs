@@ -35,7 +35,7 @@ mod written;
 pub use count::Count;
 pub use document::Document;
 pub use effective::effective;
-pub use entry::{Balance, Discover, Eject, Entry, Pool, Retry, Timeouts};
+pub use entry::{Balance, Discover, Eject, Entry, HostPolicy, Pool, Retry, Timeouts};
 pub use errors::{Error, Errors};
 pub use flags::Flags;
 pub use listen::{DnsServer, ListenAddress, ListenHost};

@@ -1,7 +1,11 @@
+//! A followed name is asked for in time, its last good set is kept, and nobody is asked in vain.
+
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::*;

@@ -196,8 +196,12 @@ fn strip(headers: &mut HeaderMap) {
     let mut found = false;
     let mut has_te = false;
     for name in headers.keys() {
-        found |= is_hop_by_hop(name);
-        has_te |= *name == TE;
+        // Lengths first: few other fields in use share them.
+        match name.as_str().len() {
+            2 => has_te |= *name == TE,
+            7 | 10 | 16 | 17 => found |= is_hop_by_hop(name),
+            _ => {}
+        }
     }
     if !found && !has_te {
         return;

@@ -232,10 +232,12 @@ where
                 .extensions_mut()
                 .insert(Arc::clone(&self.connection));
         }
+        self.connection.note_awaiting();
+        let awaiting = Awaiting(Arc::clone(&self.connection));
         let inner = self.service.clone().call(request);
         PerRequestFuture {
             inner,
-            connection: Arc::clone(&self.connection),
+            awaiting,
             version,
         }
     }
@@ -245,8 +247,17 @@ pin_project! {
     struct PerRequestFuture<F> {
         #[pin]
         inner: F,
-        connection: Arc<Connection>,
+        awaiting: Awaiting,
         version: Version,
+    }
+}
+
+/// A request waits for the head of its response until this is dropped.
+struct Awaiting(Arc<Connection>);
+
+impl Drop for Awaiting {
+    fn drop(&mut self) {
+        self.0.note_answered();
     }
 }
 
@@ -263,7 +274,7 @@ where
             response.headers_mut().remove(CONNECTION);
             return Poll::Ready(Ok(response));
         }
-        if this.connection.phase() >= Phase::Draining
+        if this.awaiting.0.phase() >= Phase::Draining
             && !response.headers().contains_key(CONNECTION)
         {
             response
@@ -271,7 +282,7 @@ where
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if *this.version == Version::HTTP_10 {
-            let connection = Arc::clone(this.connection);
+            let connection = Arc::clone(&this.awaiting.0);
             response.body_mut().watch(Box::new(CutShort { connection }));
         }
         Poll::Ready(Ok(response))

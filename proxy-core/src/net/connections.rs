@@ -25,6 +25,7 @@ pub struct Connection {
     reset: AtomicBool,
     requests: AtomicU64,
     active: AtomicU32,
+    awaiting: AtomicU32,
 }
 
 impl Connection {
@@ -65,6 +66,22 @@ impl Connection {
         self.reading_head.store(false, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.active.fetch_add(1, Relaxed);
+    }
+
+    /// A request waits for the head of its response: until it has one, its own timeouts bound the wait.
+    pub fn note_awaiting(&self) {
+        self.awaiting.fetch_add(1, Relaxed);
+    }
+
+    /// The wait is over, one way or the other.
+    pub fn note_answered(&self) {
+        self.awaiting.fetch_sub(1, Relaxed);
+        self.moved.store(true, Relaxed);
+    }
+
+    /// Whether a request waits for the head of its response.
+    pub fn is_awaiting(&self) -> bool {
+        self.awaiting.load(Relaxed) > 0
     }
 
     /// Requests begun so far.
@@ -159,6 +176,7 @@ impl Connections {
             reset: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             active: AtomicU32::new(0),
+            awaiting: AtomicU32::new(0),
         });
         open.by_id
             .insert(connection.id, Arc::downgrade(&connection));

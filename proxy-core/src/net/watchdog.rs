@@ -64,7 +64,7 @@ impl Watchdog {
     }
 
     fn look(&mut self, now: Instant) -> Option<Expired> {
-        if self.connection.take_moved() {
+        if self.connection.take_moved() || self.connection.is_awaiting() {
             self.moved = now;
         } else if self.idle.is_some_and(|idle| now - self.moved >= idle) {
             return Some(Expired::Idle);

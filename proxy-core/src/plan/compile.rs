@@ -71,9 +71,11 @@ fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, workers: usize
             attempts: entry.retry.on().map_or(0, |retry| retry.attempts.value()),
             idle: duration(&entry.timeout.idle),
         }),
-        Some(Scheme::H2c) => ServicePlan::Http(compile_http(entry, Protocol::Http2, workers)),
+        Some(Scheme::H2c) => {
+            ServicePlan::Http(Box::new(compile_http(entry, Protocol::Http2, workers)))
+        }
         Some(Scheme::Http) | None => {
-            ServicePlan::Http(compile_http(entry, Protocol::Http1, workers))
+            ServicePlan::Http(Box::new(compile_http(entry, Protocol::Http1, workers)))
         }
     };
     let eject = entry.eject.on().map(|eject| EjectParams {
@@ -115,7 +117,7 @@ fn compile_http(entry: &Entry, protocol: Protocol, workers: usize) -> HttpPlan {
             idle: entry.pool.idle.std(),
             age: duration(&entry.pool.age),
             max_headers: entry.max_headers.len(),
-            keep_host: false,
+            keep_host: entry.host == config::HostPolicy::Keep,
         },
     }
 }

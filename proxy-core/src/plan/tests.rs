@@ -1,3 +1,7 @@
+//! What the words of the file become in the plan.
+
+use std::net::SocketAddr;
+
 use super::*;
 use crate::config::parse;
 

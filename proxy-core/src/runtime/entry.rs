@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use crate::admin::EntryView;
 use crate::balance::{EndpointSet, Target as EndpointTarget};
 use crate::discovery::{self, Resolution, Resolver, watch_dns};
-use crate::plan::{EntryPlan, HttpPlan, ServicePlan, Source, Target};
+use crate::plan::{EntryPlan, ServicePlan, Source, Target};
 use crate::resilience::retry::Budget;
 use crate::telemetry::EntryTelemetry;
 
@@ -42,23 +42,24 @@ impl Entry {
         plan: EntryPlan,
         before: Option<&Self>,
         resolver: &Resolver,
+        same_resolver: bool,
         workers: usize,
     ) -> Self {
         let telemetry = before.map(|b| Arc::clone(&b.telemetry));
         let telemetry = telemetry
             .unwrap_or_else(|| Arc::new(EntryTelemetry::new(Arc::clone(&plan.name), workers)));
-        let same = before.filter(|b| b.plan.targets == plan.targets && b.plan.eject == plan.eject);
+        let same = before.filter(|b| b.plan.targets == plan.targets);
         let (endpoints, feeder) = match same {
-            Some(before) => (Arc::clone(&before.endpoints), Arc::clone(&before.feeder)),
-            None => {
-                let endpoints = Arc::new(EndpointSet::new(plan.eject.clone()));
-                let feeder = Feeder::start(
-                    &plan.targets,
-                    &endpoints,
-                    resolver,
-                    before.map(|b| &*b.feeder),
-                    before,
-                );
+            Some(before) if same_resolver && before.plan.eject == plan.eject => {
+                (Arc::clone(&before.endpoints), Arc::clone(&before.feeder))
+            }
+            _ => {
+                let endpoints = Arc::new(match same {
+                    Some(before) => EndpointSet::after(&before.endpoints, plan.eject.clone()),
+                    None => EndpointSet::new(plan.eject.clone()),
+                });
+                let known = before.filter(|_| same_resolver);
+                let feeder = Feeder::start(&plan.targets, &endpoints, resolver, known);
                 (endpoints, Arc::new(feeder))
             }
         };
@@ -88,29 +89,28 @@ impl Entry {
 
 fn retry_settings(plan: &EntryPlan) -> (f64, u32) {
     match &plan.service {
-        ServicePlan::Http(HttpPlan {
-            retry: Some(retry), ..
-        }) => (retry.budget, retry.floor),
-        _ => (0.0, 0),
+        ServicePlan::Http(http) => http
+            .retry
+            .as_ref()
+            .map_or((0.0, 0), |retry| (retry.budget, retry.floor)),
+        ServicePlan::Tcp(_) => (0.0, 0),
     }
 }
 
 impl Feeder {
+    /// Follows `targets`. A name that `known` follows already goes on being followed: its answers are good at once.
     fn start(
         targets: &[Target],
         endpoints: &Arc<EndpointSet>,
         resolver: &Resolver,
-        before: Option<&Self>,
-        old: Option<&Entry>,
+        known: Option<&Entry>,
     ) -> Self {
-        // A name that was followed already goes on being followed: its answers are good at once.
         let known = |target: &Target| {
-            let position = old?
-                .plan
-                .targets
-                .iter()
-                .position(|t| t.source == target.source && t.port == target.port)?;
-            before?.resolutions.get(position).cloned()
+            let known = known?;
+            let mut targets = known.plan.targets.iter();
+            let position =
+                targets.position(|t| t.source == target.source && t.port == target.port)?;
+            known.feeder.resolutions.get(position).cloned()
         };
         let resolutions: Vec<_> = targets
             .iter()

@@ -6,9 +6,11 @@
 
 mod drain;
 mod entry;
+mod handle;
 mod layout;
 mod process;
 mod signals;
 mod worker;
 
+pub use handle::{Handle, start};
 pub use process::{Error, Loaded, Source, run};

@@ -15,14 +15,14 @@ use tokio::sync::mpsc;
 
 use super::drain::{drain, tell_all};
 use super::entry::Entry;
-use super::layout::{BindError, Key, Layout, bind};
+use super::layout::{BindError, Key, Layout, bind, keys};
 use super::signals::{Asked as Signalled, Signals};
 use super::worker::{Command, Worker};
 use crate::admin::{self, Asked, View};
 use crate::discovery::Resolver;
 use crate::lifecycle::Lifecycle;
 use crate::net;
-use crate::plan::Plan;
+use crate::plan::{EntryPlan, Plan};
 use crate::telemetry::AccessLog;
 
 /// How long the first look-ups may keep the process from being ready.
@@ -79,11 +79,13 @@ pub fn run(role: &'static str, loaded: Loaded, source: Source) -> Result<(), Err
         .build()?;
     runtime.block_on(async {
         let (mut process, asked) = Process::start(role, loaded, source)?;
-        process.control(asked).await
+        process.open().await?;
+        process.control(asked, Signals::listen()?).await
     })
 }
 
-struct Process {
+/// A process and everything that it owns.
+pub(super) struct Process {
     view: Arc<View>,
     source: Source,
     plan: Plan,
@@ -95,7 +97,8 @@ struct Process {
 }
 
 impl Process {
-    fn start(
+    /// Starts its threads and the admin interface; nothing is served yet.
+    pub(super) fn start(
         role: &'static str,
         loaded: Loaded,
         source: Source,
@@ -138,10 +141,37 @@ impl Process {
         ))
     }
 
-    async fn control(&mut self, mut asked: mpsc::UnboundedReceiver<Asked>) -> Result<(), Error> {
-        self.install(self.plan.clone()).await?;
+    /// Binds and serves.
+    pub(super) async fn open(&mut self) -> Result<(), Error> {
+        self.install(self.plan.clone(), self.resolver.clone())
+            .await?;
         self.announce_readiness();
-        let mut signals = Signals::listen()?;
+        Ok(())
+    }
+
+    /// What the admin interface sees.
+    pub(super) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view)
+    }
+
+    /// Where each entry listens.
+    pub(super) fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        let of_entry = |entry: &Arc<Entry>| {
+            let bound = keys(&entry.plan).filter_map(|key| self.bound.get(&key).copied());
+            let name = &entry.plan.name;
+            bound
+                .map(|address| (Arc::clone(name), address))
+                .collect::<Vec<_>>()
+        };
+        self.entries.iter().flat_map(of_entry).collect()
+    }
+
+    /// Does what it is told until that is to drain; then drains.
+    pub(super) async fn control(
+        &mut self,
+        mut asked: mpsc::UnboundedReceiver<Asked>,
+        mut signals: Signals,
+    ) -> Result<(), Error> {
         let mut changes = watch_file(self.source.file.as_deref())?;
         let patient = loop {
             let change = tokio::select! {
@@ -162,6 +192,8 @@ impl Process {
                 let _ = answer.send(result);
             }
         };
+        // Whoever asks for something from now on is told that it is too late.
+        drop(asked);
         self.end(signals, patient).await
     }
 
@@ -223,10 +255,12 @@ impl Process {
             plan.workers = self.plan.workers;
             plan.admin.clone_from(&self.plan.admin);
         }
-        if plan.resolver != self.plan.resolver {
-            self.resolver = resolver(&plan).map_err(|error| error.to_string())?;
-        }
-        self.install(plan).await.map_err(|error| {
+        let resolver = if plan.resolver == self.plan.resolver {
+            self.resolver.clone()
+        } else {
+            resolver(&plan).map_err(|error| error.to_string())?
+        };
+        self.install(plan, resolver).await.map_err(|error| {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
             format!("{error}{}", cause.unwrap_or_default())
         })?;
@@ -234,12 +268,13 @@ impl Process {
         Ok(())
     }
 
-    async fn install(&mut self, plan: Plan) -> Result<(), BindError> {
-        let same_resolver = plan.resolver == self.plan.resolver;
+    /// Serves `plan` from now on, or nothing of it.
+    async fn install(&mut self, plan: Plan, resolver: Resolver) -> Result<(), BindError> {
+        let same = plan.resolver == self.plan.resolver;
         let entries: Vec<Arc<Entry>> = plan
             .entries
             .iter()
-            .map(|entry| self.keep_or_start(entry, same_resolver))
+            .map(|entry| self.keep_or_start(entry, &resolver, same))
             .collect();
         let (sockets, bound) = bind(&entries, &self.bound, self.workers.len())?;
         self.log = self.log.with(plan.access_log);
@@ -256,21 +291,23 @@ impl Process {
             .store(Arc::new(entries.iter().map(|entry| entry.view()).collect()));
         self.entries = entries;
         self.bound = bound;
+        self.resolver = resolver;
         self.plan = plan;
         Ok(())
     }
 
-    fn keep_or_start(&self, plan: &crate::plan::EntryPlan, same_resolver: bool) -> Arc<Entry> {
+    fn keep_or_start(&self, plan: &EntryPlan, resolver: &Resolver, same: bool) -> Arc<Entry> {
         let before = self
             .entries
             .iter()
             .find(|entry| entry.plan.name == plan.name);
         match before {
-            Some(before) if before.plan == *plan && same_resolver => Arc::clone(before),
+            Some(before) if before.plan == *plan && same => Arc::clone(before),
             _ => Arc::new(Entry::start(
                 plan.clone(),
                 before.map(|b| &**b),
-                &self.resolver,
+                resolver,
+                same,
                 self.plan.workers,
             )),
         }

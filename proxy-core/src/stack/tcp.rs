@@ -86,17 +86,22 @@ impl TcpStack {
             };
             let (endpoint, ()) = picked.ok_or_else(|| set.absence())?;
             tried.push(endpoint.address());
-            self.counters.tries.fetch_add(1, Relaxed);
             let begun = Instant::now();
             match connect(endpoint.address(), self.plan.connect).await {
                 Ok(stream) => {
                     self.counters.connects.fetch_add(1, Relaxed);
+                    self.counters.tries.fetch_add(1, Relaxed);
                     set.record(&endpoint, Outcome::Success, begun.elapsed(), Instant::now());
                     return Ok((endpoint, stream));
                 }
                 Err(fault) => {
                     self.counters.connect_failures.fetch_add(1, Relaxed);
-                    set.record(&endpoint, Outcome::Failure, begun.elapsed(), Instant::now());
+                    set.record(
+                        &endpoint,
+                        Outcome::Unreachable,
+                        begun.elapsed(),
+                        Instant::now(),
+                    );
                     if tried.len() > self.plan.attempts as usize {
                         return Err(fault);
                     }

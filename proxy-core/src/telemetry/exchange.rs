@@ -44,6 +44,7 @@ struct Inner {
     counters: Arc<EntryCounters>,
     occupied: Option<Arc<dyn Occupied>>,
     timed_out: AtomicBool,
+    wants_fresh: AtomicBool,
     received: AtomicU64,
     story: Mutex<Story>,
 }
@@ -56,6 +57,7 @@ impl Exchange {
             counters,
             occupied,
             timed_out: AtomicBool::new(false),
+            wants_fresh: AtomicBool::new(false),
             received: AtomicU64::new(0),
             story: Mutex::default(),
         }))
@@ -84,6 +86,16 @@ impl Exchange {
     /// Whether a try was given up for being slow.
     pub fn timed_out(&self) -> bool {
         self.0.timed_out.load(Relaxed)
+    }
+
+    /// Asks that further tries go out on connections that were never idle.
+    pub fn want_fresh(&self) {
+        self.0.wants_fresh.store(true, Relaxed);
+    }
+
+    /// Whether tries must go out on connections that were never idle.
+    pub fn wants_fresh(&self) -> bool {
+        self.0.wants_fresh.load(Relaxed)
     }
 
     /// Adds to the bytes of the request's body.

@@ -1,7 +1,7 @@
 //! W3C Trace Context: makes a `traceparent` where a request has none, and reads the trace id of one that has.
 //!
-//! A `traceparent` that came with the request is forwarded as it is: this proxy adds no span of its
-//! own to a trace it does not export.
+//! A valid `traceparent` that came with the request is forwarded as it is, because this proxy adds no
+//! span of its own to a trace; an invalid one is replaced.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 

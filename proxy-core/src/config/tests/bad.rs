@@ -228,6 +228,18 @@ fn static_endpoints_are_addresses() {
 }
 
 #[test]
+fn the_authority_is_of_one_side_or_the_other() {
+    assert_mistake(
+        &entry("host: kep"),
+        "5:11 unknown value `kep` | did you mean `keep`?",
+    );
+    assert_mistake(
+        &entry("host:"),
+        "5:5 expected `upstream` or `keep`, found nothing | ",
+    );
+}
+
+#[test]
 fn a_retry_waits_no_less_than_its_backoff() {
     assert_mistake(
         &entry("retry: {backoff: 1s, max-backoff: 10ms}"),

@@ -2,8 +2,8 @@
 
 use super::support::{FULL, config, document, entry};
 use crate::config::{
-    AccessLog, Config, Discover, Duration, Entry, ListenAddress, ListenHost, OrOff, Scheme, Size,
-    Workers, effective, schema,
+    AccessLog, Config, Discover, Duration, Entry, HostPolicy, ListenAddress, ListenHost, OrOff,
+    Scheme, Size, Workers, effective, schema,
 };
 
 fn first(config: &Config) -> &Entry {
@@ -42,6 +42,7 @@ fn every_key_is_read() {
         .values()
         .nth(1)
         .expect("there is a second entry");
+    assert_eq!(users.host, HostPolicy::Keep);
     assert_eq!(users.timeout.idle, OrOff::Off);
     assert_eq!(
         users.retry.on().map(|retry| retry.body),
@@ -55,6 +56,7 @@ fn two_keys_make_an_entry_and_the_rest_has_defaults() {
     let users = first(&config);
     assert_eq!(config.admin, OrOff::On(ListenAddress::localhost(15000)));
     assert_eq!(users.discover, Some(Discover::Dns));
+    assert_eq!(users.host, HostPolicy::Upstream);
     assert_eq!(users.timeout.request, OrOff::On(Duration::from_secs(30)));
     assert_eq!(
         users.retry.on().map(|retry| retry.attempts.value()),
@@ -131,6 +133,7 @@ ambassador:
     listen: localhost:9000
     to: http://users:8080
     discover: dns
+    host: upstream
     timeout:
       request: 30s
       try: off

@@ -14,6 +14,7 @@ ambassador:
     listen: localhost:9000
     to: http://users.default:8080
     discover: dns
+    host: keep
     timeout: {request: 5s, try: 1s, connect: 500ms, idle: off}
     retry:
       attempts: 3

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{bare, split, too_large};
+use super::quantity::{bare, split, too_large};
 use crate::config::written::{Invalid, Written, written};
 
 /// A span of time in whole milliseconds, at most 8760 hours (one year).

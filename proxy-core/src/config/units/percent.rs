@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{bare, split, too_large};
+use super::quantity::{bare, split, too_large};
 use crate::config::written::{Invalid, Written, written};
 
 /// A share from 0 to 100 in whole percent, written `20%`.

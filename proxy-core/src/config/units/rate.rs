@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{bare, split, too_large};
+use super::quantity::{bare, split, too_large};
 use crate::config::written::{Invalid, Written, written};
 
 /// A whole number of events a second, written `10/s`.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{bare, split, too_large};
+use super::quantity::{bare, split, too_large};
 use crate::config::written::{Invalid, Written, written};
 
 /// An amount of bytes, less than 2^63.

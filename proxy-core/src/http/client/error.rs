@@ -79,7 +79,7 @@ fn is_h2_protocol(error: &hyper::Error) -> bool {
     })
 }
 
-fn find<'a, E: StdError + 'static>(error: &'a hyper::Error) -> Option<&'a E> {
+fn find<E: StdError + 'static>(error: &hyper::Error) -> Option<&E> {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref::<E>() {

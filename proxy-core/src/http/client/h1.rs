@@ -67,6 +67,17 @@ enum Claim {
     Full,
 }
 
+/// Which idle connections will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reuse {
+    /// Any.
+    Any,
+    /// Those that were used a moment ago: for a request that may not be repeated.
+    Recent,
+    /// None: for a request that has met a stale one already.
+    None,
+}
+
 /// A connection that is nobody's at the moment, or the request's that took it.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -118,9 +129,9 @@ impl Pool {
         }
     }
 
-    /// A connection that is ready to send; `fresh`: one for a request that may not be repeated.
-    pub(super) async fn take(self: &Arc<Self>, fresh: bool) -> Result<Connection, Fault> {
-        match self.claim(fresh) {
+    /// A connection that is ready to send.
+    pub(super) async fn take(self: &Arc<Self>, reuse: Reuse) -> Result<Connection, Fault> {
+        match self.claim(reuse) {
             Claim::Got(Offer::Connection(connection)) => Ok(connection),
             Claim::Got(Offer::Place(place)) => self.open(place).await,
             Claim::Full => Err(self.full()),
@@ -132,14 +143,19 @@ impl Pool {
         }
     }
 
-    fn claim(self: &Arc<Self>, fresh: bool) -> Claim {
+    fn claim(self: &Arc<Self>, reuse: Reuse) -> Claim {
         let mut state = self.state.lock();
-        if let Some(connection) = self.pop_idle(&mut state, fresh) {
+        if let Some(connection) = self.pop_idle(&mut state, reuse) {
             return Claim::Got(Offer::Connection(connection));
         }
         if state.open < self.target.params.connections {
             state.open += 1;
             return Claim::Got(Offer::Place(Place(Arc::downgrade(self))));
+        }
+        if !state.idle.is_empty() {
+            // The idle ones will not do, and there is no room for another: the oldest makes way.
+            let Connection { _place: place, .. } = state.idle.remove(0);
+            return Claim::Got(Offer::Place(place));
         }
         if state.waiting.len() >= self.target.params.pending {
             return Claim::Full;
@@ -187,14 +203,17 @@ impl Pool {
     fn pop_idle(
         &self,
         state: &mut parking_lot::MutexGuard<'_, State>,
-        fresh: bool,
+        reuse: Reuse,
     ) -> Option<Connection> {
+        if reuse == Reuse::None {
+            return None;
+        }
         while let Some(connection) = state.idle.pop() {
             if connection.sender.is_closed() {
                 parking_lot::MutexGuard::unlocked(state, || drop(connection));
                 continue;
             }
-            if fresh && state.sweeps - connection.parked > FRESH {
+            if reuse == Reuse::Recent && state.sweeps - connection.parked > FRESH {
                 // Those below it have been idle for longer still.
                 state.idle.push(connection);
                 return None;

@@ -11,23 +11,19 @@ use crate::body::Body;
 pub(super) struct Names {
     pub(super) authority: Authority,
     pub(super) host: HeaderValue,
+    /// Whether the workload's own authority goes before these, where it wrote one.
+    pub(super) keep: bool,
 }
 
-/// Origin form and a Host field, as HTTP/1.1 wants it. `names` replaces the workload's own authority.
-pub(super) fn for_http1(request: &mut Request<Body>, names: Option<&Names>) {
-    let host = match names {
-        Some(names) => Some(names.host.clone()),
-        None => request
-            .uri()
-            .authority()
-            .and_then(|a| HeaderValue::from_str(a.as_str()).ok()),
+/// Origin form and a Host field, as HTTP/1.1 wants it.
+pub(super) fn for_http1(request: &mut Request<Body>, names: &Names) {
+    let own = match request.uri().authority().filter(|_| names.keep) {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => None,
     };
-    if let Some(host) = host {
+    if own.is_some() || !names.keep || !request.headers().contains_key(HOST) {
+        let host = own.unwrap_or_else(|| names.host.clone());
         request.headers_mut().insert(HOST, host);
-    } else if !request.headers().contains_key(HOST) {
-        request
-            .headers_mut()
-            .insert(HOST, HeaderValue::from_static(""));
     }
     if request.uri().authority().is_some() {
         let path = path_of(request.uri());
@@ -40,7 +36,7 @@ pub(super) fn for_http1(request: &mut Request<Body>, names: Option<&Names>) {
 }
 
 /// Absolute form and no field of HTTP/1, as HTTP/2 wants it.
-pub(super) fn for_http2(request: &mut Request<Body>, names: Option<&Names>) {
+pub(super) fn for_http2(request: &mut Request<Body>, names: &Names) {
     let headers = request.headers_mut();
     let host = headers.remove(HOST);
     for name in [
@@ -50,20 +46,14 @@ pub(super) fn for_http2(request: &mut Request<Body>, names: Option<&Names>) {
     ] {
         headers.remove(name);
     }
-    let authority = match names {
-        Some(names) => Some(names.authority.clone()),
-        None => request
-            .uri()
-            .authority()
-            .cloned()
-            .or_else(|| Authority::try_from(host?.as_bytes()).ok()),
-    };
+    let own = request.uri().authority().cloned();
+    let own = own
+        .or_else(|| Authority::try_from(host?.as_bytes()).ok())
+        .filter(|_| names.keep);
     let mut parts = http::uri::Parts::default();
     parts.path_and_query = Some(path_of(request.uri()));
-    if let Some(authority) = authority {
-        parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(authority);
-    }
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(own.unwrap_or_else(|| names.authority.clone()));
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
@@ -96,10 +86,11 @@ fn join_cookies(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
 
-    fn names() -> Names {
+    fn names(keep: bool) -> Names {
         Names {
             authority: "users:8080".parse().unwrap(),
             host: HeaderValue::from_static("users:8080"),
+            keep,
         }
     }
 
@@ -112,23 +103,35 @@ mod tests {
             .header(COOKIE, "b=2")
             .body(Body::empty())
             .unwrap();
-        for_http1(&mut request, Some(&names()));
+        for_http1(&mut request, &names(false));
         assert_eq!(request.uri(), "/a?b=c");
         assert_eq!(request.headers()[HOST], "users:8080");
         assert_eq!(request.headers()[COOKIE], "a=1; b=2");
     }
 
     #[test]
-    fn the_workloads_own_authority_is_kept_without_names() {
+    fn the_workloads_own_authority_can_be_kept() {
         let mut request = Request::builder()
             .uri("http://shop/a")
             .body(Body::empty())
             .unwrap();
-        for_http1(&mut request, None);
+        for_http1(&mut request, &names(true));
         assert_eq!(
             (request.uri().to_string(), &request.headers()[HOST]),
             ("/a".into(), &HeaderValue::from_static("shop"))
         );
+    }
+
+    #[test]
+    fn a_request_without_an_authority_gets_the_endpoints() {
+        for keep in [false, true] {
+            let mut request = Request::new(Body::empty());
+            for_http1(&mut request, &names(keep));
+            assert_eq!(request.headers()[HOST], "users:8080");
+            let mut request = Request::new(Body::empty());
+            for_http2(&mut request, &names(keep));
+            assert_eq!(request.uri(), "http://users:8080/");
+        }
     }
 
     #[test]
@@ -138,7 +141,7 @@ mod tests {
             .header(HOST, "localhost")
             .body(Body::empty())
             .unwrap();
-        for_http2(&mut request, Some(&names()));
+        for_http2(&mut request, &names(false));
         assert_eq!(request.uri(), "http://users:8080/a");
         assert!(!request.headers().contains_key(HOST));
     }

@@ -12,13 +12,14 @@ use http::uri::Authority;
 use http::{HeaderValue, Request, Response};
 use tower::Service;
 
+use super::h1::Reuse;
 use super::prepare::{Names, for_http1, for_http2};
 use super::{error, h1, h2};
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
 use crate::http::expect::Gate;
 use crate::net::{Stream, connect};
-use crate::telemetry::EntryCounters;
+use crate::telemetry::{EntryCounters, Exchange};
 
 /// How often a request that an HTTP/2 connection gave back unsent goes to another one.
 const GIVEN_BACK: u32 = 3;
@@ -92,7 +93,7 @@ pub struct Client {
 #[derive(Debug)]
 struct Shared {
     pool: Pool,
-    names: Option<Names>,
+    names: Names,
     address: SocketAddr,
     counters: Arc<EntryCounters>,
 }
@@ -100,7 +101,7 @@ struct Shared {
 #[derive(Debug)]
 enum Pool {
     Http1(Arc<h1::Pool>),
-    Http2(h2::Pool),
+    Http2(Arc<h2::Pool>),
 }
 
 impl Client {
@@ -112,10 +113,11 @@ impl Client {
         params: Params,
         counters: Arc<EntryCounters>,
     ) -> Self {
-        let names = (!params.keep_host).then(|| Names {
+        let names = Names {
             authority: authority.clone(),
             host: host.clone(),
-        });
+            keep: params.keep_host,
+        };
         let protocol = params.protocol;
         let target = Target {
             address,
@@ -124,7 +126,7 @@ impl Client {
         };
         let pool = match protocol {
             Protocol::Http1 => Pool::Http1(Arc::new(h1::Pool::new(target))),
-            Protocol::Http2 => Pool::Http2(h2::Pool::new(target)),
+            Protocol::Http2 => Pool::Http2(Arc::new(h2::Pool::new(target))),
         };
         Self {
             shared: Arc::new(Shared {
@@ -154,31 +156,45 @@ impl Service<Request<Body>> for Client {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.send(request).await })
+        // The request is made ready before it moves into its future, because every move of it costs.
+        match &self.shared.pool {
+            Pool::Http1(pool) => {
+                for_http1(&mut request, &shared.names);
+                let pool = Arc::clone(pool);
+                Box::pin(async move { shared.send_http1(&pool, request).await })
+            }
+            Pool::Http2(pool) => {
+                for_http2(&mut request, &shared.names);
+                let pool = Arc::clone(pool);
+                Box::pin(async move { shared.send_http2(&pool, request).await })
+            }
+        }
     }
 }
 
 impl Shared {
-    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Fault> {
-        match &self.pool {
-            Pool::Http1(pool) => self.send_http1(pool, request).await,
-            Pool::Http2(pool) => self.send_http2(pool, request).await,
-        }
-    }
-
     async fn send_http1(
         &self,
         pool: &Arc<h1::Pool>,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Fault> {
-        for_http1(&mut request, self.names.as_ref());
         let gate = Gate::close(&mut request);
         // A request that is not safe to repeat must not meet a connection that is about to close.
-        let fresh = !request.method().is_idempotent();
+        let reuse = if request
+            .extensions()
+            .get::<Exchange>()
+            .is_some_and(Exchange::wants_fresh)
+        {
+            Reuse::None
+        } else if request.method().is_idempotent() {
+            Reuse::Any
+        } else {
+            Reuse::Recent
+        };
         loop {
-            let mut connection = pool.take(fresh).await?;
+            let mut connection = pool.take(reuse).await?;
             self.counters.tries.fetch_add(1, Relaxed);
             match connection.send(request).await {
                 Ok(response) => {
@@ -212,7 +228,6 @@ impl Shared {
         pool: &h2::Pool,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Fault> {
-        for_http2(&mut request, self.names.as_ref());
         let mut given_back = 0;
         loop {
             let stream = pool.take().await?;

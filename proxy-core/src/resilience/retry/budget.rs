@@ -66,7 +66,7 @@ impl Budget {
         let now = self.born.elapsed().as_nanos() as u64 + gap;
         let due = self.floor_due.load(Relaxed);
         let next = due.max(now.saturating_sub(1_000_000_000)) + gap;
-        next <= now + gap - 1
+        next < now + gap
             && self
                 .floor_due
                 .compare_exchange(due, next, Relaxed, Relaxed)

@@ -12,14 +12,15 @@ use tower::{Layer, Service};
 use super::replay::Recording;
 use super::{Backoff, Budget, Condition};
 use crate::body::Body;
-use crate::fault::{Fault, Reason, Seen};
+use crate::fault::{Class, Fault, Reason, Seen};
 use crate::telemetry::{Denied, Exchange};
 
 /// A client that sends this field says that its request may be repeated (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// How many stale connections one request may meet without spending an attempt.
-const STALE: u32 = 3;
+/// How many stale connections one request may meet without spending an attempt. Its next try goes
+/// out on a new connection, so there is no second one.
+const STALE: u32 = 1;
 
 /// What is sent again, and how often.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,7 +79,7 @@ pub struct Retry<S> {
 impl<S> Service<Request<Body>> for Retry<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Fault> + Clone + Send + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Fault;
@@ -89,9 +90,19 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let inner = self.inner.clone();
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.run(inner, request).await })
+        shared.budget.deposit();
+        let original = Original::new(request, shared.params.body);
+        // The first try begins before there is a future of ours, because every move of a request costs.
+        let first = self.inner.call(original.request().unwrap_or_default());
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            let result = first.await;
+            match shared.wants_retry(&result) {
+                None => result,
+                Some(cause) => shared.again(inner, original, result, cause).await,
+            }
+        })
     }
 }
 
@@ -125,22 +136,21 @@ impl Original {
 }
 
 impl Shared {
-    async fn run<S>(&self, mut inner: S, request: Request<Body>) -> Result<Response<Body>, Fault>
+    /// Goes on after a first try that a condition wants repeated.
+    async fn again<S>(
+        &self,
+        mut inner: S,
+        original: Original,
+        mut result: Result<Response<Body>, Fault>,
+        mut cause: Option<Reason>,
+    ) -> Result<Response<Body>, Fault>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Fault>,
     {
-        self.budget.deposit();
-        let original = Original::new(request, self.params.body);
-        let mut next = original.request().unwrap_or_default();
         let (mut retries, mut stale) = (0, 0);
         loop {
-            std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
-            let result = inner.call(next).await;
-            let Some(cause) = self.wants_retry(&result) else {
-                return result;
-            };
             let is_stale = stale < STALE && matches!(&result, Err(fault) if fault.is_stale());
-            next = match self.allow(&original, &result, retries, is_stale) {
+            let next = match self.allow(&original, &result, retries, is_stale) {
                 Ok(request) => request,
                 Err(why) => {
                     original.deny(why);
@@ -153,10 +163,19 @@ impl Shared {
             drop(result);
             if is_stale {
                 stale += 1;
-                continue;
+                if let Some(exchange) = &original.exchange {
+                    exchange.want_fresh();
+                }
+            } else {
+                tokio::time::sleep(self.params.backoff.pause(retries)).await;
+                retries += 1;
             }
-            tokio::time::sleep(self.params.backoff.pause(retries)).await;
-            retries += 1;
+            std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
+            result = inner.call(next).await;
+            match self.wants_retry(&result) {
+                None => return result,
+                Some(another) => cause = another,
+            }
         }
     }
 
@@ -174,8 +193,8 @@ impl Shared {
     }
 
     /// The next request, or why there is none. The budget is asked last: only a retry that is made
-    /// spends it. A try of which nothing was sent, and one that met a connection that was being
-    /// closed, added nothing to an upstream's load: repeating it is free.
+    /// spends it. A try that found no connection added nothing to anybody's load, and one that met
+    /// a connection that was being closed most likely neither: repeating it is free.
     fn allow(
         &self,
         original: &Original,
@@ -187,13 +206,14 @@ impl Shared {
             return Err(Denied::Attempts);
         }
         let unseen = matches!(result, Err(fault) if fault.seen() == Seen::No);
+        let unsent = matches!(result, Err(fault) if fault.reason().class() == Class::Connect);
         let repeatable = self.params.methods.contains(&original.head.method)
             || original.head.headers.contains_key(&IDEMPOTENCY_KEY);
         if !unseen && !repeatable {
             return Err(Denied::Unsafe);
         }
         let request = original.request().ok_or(Denied::Body)?;
-        if unseen || is_stale || self.budget.withdraw() {
+        if unsent || is_stale || self.budget.withdraw() {
             Ok(request)
         } else {
             Err(Denied::Budget)

@@ -1,3 +1,5 @@
+//! What is sent again, how often, and what forbids it.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! A silent service runs into the limit, an upload that goes on does not.
+
 use std::convert::Infallible;
 use std::time::Duration;
 

@@ -1,5 +1,0 @@
-//! x
-use crate::Failure;
-pub(crate) fn run() -> Result<(), Failure> {
-    Ok(())
-}

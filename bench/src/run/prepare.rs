@@ -1,0 +1,87 @@
+//! Makes a run possible: the proxies, the origin, free ports and enough open files.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use super::scenario::Settings;
+use super::{probe, tool};
+use crate::options::Options;
+use crate::peer::{AMBASSADOR, Peer, Ports, Prepare};
+
+/// Prepares every proxy that is asked for. One that cannot be had is left out, with a note that says why.
+pub(super) fn prepare(
+    options: &Options,
+    settings: &Settings,
+    dir: &Path,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Peer>> {
+    let mut prepare = Prepare {
+        ports: settings.ports,
+        dir,
+        forwarded: true,
+    };
+    let mut found = Vec::new();
+    if options.proxies.iter().any(|name| name == AMBASSADOR) {
+        let binary = options
+            .binary
+            .as_deref()
+            .context("no ambassador to measure: pass --binary or use `cargo xtask bench`")?;
+        let ambassador = prepare.ambassador(binary)?;
+        prepare.forwarded = forwards(&ambassador, settings, dir)?;
+        found.push(ambassador);
+    }
+    let does = if prepare.forwarded {
+        "add"
+    } else {
+        "do not add"
+    };
+    notes.push(format!("All proxies {does} X-Forwarded-For."));
+    for name in options.proxies.iter().filter(|name| *name != AMBASSADOR) {
+        match prepare.peer(name) {
+            Ok(peer) => found.push(peer),
+            Err(error) => notes.push(format!("{name} is left out: {error:#}.")),
+        }
+    }
+    for text in &options.peers {
+        found.push(prepare.custom(text)?);
+    }
+    if found.is_empty() {
+        bail!("there is no proxy to measure: {}", notes.join(" "));
+    }
+    Ok(found)
+}
+
+/// Asks the ambassador itself whether it adds `X-Forwarded-For`, so that the peers can do the same.
+fn forwards(ambassador: &Peer, settings: &Settings, dir: &Path) -> Result<bool> {
+    let _origin = start_origin(settings.ports)?;
+    let _proxy = settings.launch(ambassador, &dir.join("ambassador.log"))?;
+    probe::forwards(settings.ports.http)
+}
+
+pub(super) fn start_origin(ports: Ports) -> Result<tool::Tool> {
+    Ok(tool::Tool::start(&["origin", "--port", &ports.origin.to_string()])?.0)
+}
+
+/// Finds ports below the range from which the kernel takes those of outgoing connections.
+pub(super) fn free_ports() -> Result<Ports> {
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let base = (18_080..28_080)
+        .step_by(100)
+        .find(|base| (*base..base + 3).all(|port| is_free(&port)));
+    let base = base.context("no free ports between 18080 and 28080")?;
+    Ok(Ports {
+        http: base,
+        h2c: base + 1,
+        origin: base + 2,
+    })
+}
+
+/// Lets this process and its children open as many files as the system allows.
+pub(super) fn raise_file_limit() -> Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).context("cannot raise the limit of open files")
+}

@@ -1,0 +1,117 @@
+//! The types of a plan: one field a setting, in the unit of the component that uses it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::Authority;
+
+use crate::balance::EjectParams;
+use crate::discovery::ResolverParams;
+use crate::http::{ClientParams, ServerParams};
+use crate::resilience::retry;
+use crate::telemetry::Which;
+
+/// Everything that one process runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Where the admin interface listens: alternatives of one name; empty for off.
+    pub admin: Vec<SocketAddr>,
+    /// Worker threads.
+    pub workers: usize,
+    /// Which exchanges are logged.
+    pub access_log: Which,
+    /// How long everything is still served after readiness went false.
+    pub drain_delay: Duration,
+    /// How long the drain may take after that.
+    pub drain_timeout: Duration,
+    /// How names are looked up.
+    pub resolver: ResolverParams,
+    /// The entries, in the order of their names.
+    pub entries: Vec<EntryPlan>,
+}
+
+/// One entry: a listener and where it leads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryPlan {
+    /// Its name in metrics and logs.
+    pub name: Arc<str>,
+    /// Where it listens. Several addresses of one name (`localhost`): the first must be bound, further ones where there are any.
+    pub listen: Vec<SocketAddr>,
+    /// Where it leads.
+    pub targets: Vec<Target>,
+    /// When endpoints are ejected; none for never.
+    pub eject: Option<EjectParams>,
+    /// What is done with a connection.
+    pub service: ServicePlan,
+}
+
+/// One URL of `to`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Where its addresses come from.
+    pub source: Source,
+    /// The port of every address.
+    pub port: u16,
+    /// What it is called in `Host` and `:authority`.
+    pub authority: Authority,
+    /// The weight of each of its addresses.
+    pub weight: u32,
+}
+
+/// Where a target's addresses come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The configuration itself.
+    Fixed(IpAddr),
+    /// A name in DNS.
+    Dns(String),
+}
+
+/// What an entry does with a connection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ServicePlan {
+    /// Requests are read from it.
+    Http(Box<HttpPlan>),
+    /// Its bytes are copied.
+    Tcp(TcpPlan),
+}
+
+/// How requests are served.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpPlan {
+    /// The downstream connection.
+    pub server: ServerParams,
+    /// How long an upgraded connection may be without a byte.
+    pub tunnel_idle: Option<Duration>,
+    /// From the request to the head of its response, all tries included.
+    pub request_timeout: Option<Duration>,
+    /// The same of one try.
+    pub try_timeout: Option<Duration>,
+    /// When a request is sent again; none for never.
+    pub retry: Option<RetryPlan>,
+    /// The upstream connections of one worker.
+    pub client: ClientParams,
+}
+
+/// When a request is sent again, and how much of that is allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetryPlan {
+    /// The layer's settings.
+    pub params: retry::Params,
+    /// Retries as a share of requests.
+    pub budget: f64,
+    /// Retries a second that are allowed besides.
+    pub floor: u32,
+}
+
+/// How bytes are copied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TcpPlan {
+    /// How long a connection to an endpoint may take to be made.
+    pub connect: Duration,
+    /// Further endpoints that are tried when one cannot be reached.
+    pub attempts: u32,
+    /// How long a connection may be without a byte.
+    pub idle: Option<Duration>,
+}
