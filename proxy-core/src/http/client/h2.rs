@@ -33,6 +33,14 @@ pub(super) struct Pool {
     target: Target,
     open: Mutex<Vec<Arc<Connection>>>,
     connecting: tokio::sync::Mutex<()>,
+    failed: Mutex<Failed>,
+}
+
+/// Attempts to connect that failed: how many, and how the last one did.
+#[derive(Debug, Default)]
+struct Failed {
+    count: u64,
+    last: Option<(Reason, String)>,
 }
 
 #[derive(Debug)]
@@ -68,6 +76,7 @@ impl Pool {
             target,
             open: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
+            failed: Mutex::default(),
         }
     }
 
@@ -76,18 +85,39 @@ impl Pool {
         if let Some(stream) = self.claim() {
             return Ok(stream);
         }
+        let failures = self.failed.lock().count;
         let _turn = self.connecting.lock().await;
         if let Some(stream) = self.claim() {
             return Ok(stream);
         }
+        self.shared_failure(failures)?;
         if self.open.lock().len() >= self.target.params.connections {
             let detail = format!("all streams to {} are taken", self.target.address());
             return Err(Fault::unseen(Reason::ConnectionLimitReached, detail));
         }
-        let connection = Arc::new(self.connect().await?);
+        let connection = match self.connect().await {
+            Ok(connection) => Arc::new(connection),
+            Err(fault) => {
+                let mut failed = self.failed.lock();
+                failed.count += 1;
+                failed.last = Some((fault.reason(), fault.story()));
+                return Err(fault);
+            }
+        };
         connection.streams.fetch_add(1, Relaxed);
         self.open.lock().push(Arc::clone(&connection));
         Ok(Stream { connection })
+    }
+
+    /// The failure of an attempt that was made while this request waited for its turn: it need not fail by itself.
+    fn shared_failure(&self, before: u64) -> Result<(), Fault> {
+        let failed = self.failed.lock();
+        match &failed.last {
+            Some((reason, story)) if failed.count != before => {
+                Err(Fault::unseen(*reason, story.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Forgets connections that are closed, too old, or idle for too long; streams on them go on.
