@@ -14,5 +14,5 @@ mod tests;
 
 pub use eject::Params as EjectParams;
 pub use endpoint::{Endpoint, Occupied, Outcome};
-pub use service::{Balance, FIRST_LOOKUP};
+pub use service::{Balance, FIRST_LOOKUP, outcome_of_fault};
 pub use set::{EndpointSet, Target};

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use tokio::time::Instant;
 use tower::Service;
 
@@ -18,6 +18,8 @@ use crate::telemetry::Exchange;
 
 /// How long a request waits for the first look-up of its entry.
 pub const FIRST_LOOKUP: Duration = Duration::from_secs(5);
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Random draws before the whole set is searched for an endpoint that admits the request.
 const DRAWS: usize = 4;
@@ -254,7 +256,7 @@ where
                 Attempt::begin(Arc::clone(balance.set()), endpoint, exchange, is_first);
             match service.call(request).await {
                 Ok(mut response) => {
-                    attempt.answered(outcome_of_status(response.status()));
+                    attempt.answered(outcome_of_head(&response));
                     response.body_mut().watch(Box::new(attempt));
                     Ok(response)
                 }
@@ -286,15 +288,26 @@ where
     }
 }
 
-fn outcome_of_status(status: http::StatusCode) -> Outcome {
-    if status.is_server_error() {
+/// The gRPC statuses of a service that is broken rather than asked for something wrong: UNKNOWN,
+/// DEADLINE_EXCEEDED, INTERNAL and UNAVAILABLE, which Envoy's outlier detection counts as 5xx too.
+const GRPC_FAILURES: [&[u8]; 4] = [b"2", b"4", b"13", b"14"];
+
+fn outcome_of_head(response: &Response<Body>) -> Outcome {
+    if response.status().is_server_error() || is_grpc_failure(response.headers()) {
         Outcome::Failure
     } else {
         Outcome::Success
     }
 }
 
-fn outcome_of_fault(fault: &Fault) -> Outcome {
+fn is_grpc_failure(headers: &HeaderMap) -> bool {
+    headers
+        .get(GRPC_STATUS)
+        .is_some_and(|status| GRPC_FAILURES.contains(&status.as_bytes()))
+}
+
+/// What a fault says of the endpoint that it was met on.
+pub fn outcome_of_fault(fault: &Fault) -> Outcome {
     if fault.is_stale() || fault.reason().side() != Side::Upstream {
         return Outcome::Unknown;
     }
@@ -311,6 +324,10 @@ struct Attempt {
     exchange: Option<Exchange>,
     begun: Instant,
     recorded: bool,
+    /// Whether the head of the answer was a good one.
+    succeeded: bool,
+    /// Whether the trailers say that the call failed.
+    failed: bool,
 }
 
 impl Attempt {
@@ -332,6 +349,8 @@ impl Attempt {
             exchange,
             begun,
             recorded: false,
+            succeeded: false,
+            failed: false,
         }
     }
 
@@ -343,16 +362,23 @@ impl Attempt {
 
     fn answered(&mut self, outcome: Outcome) {
         self.recorded = true;
+        self.succeeded = outcome == Outcome::Success;
         self.record(outcome);
     }
 }
 
 impl Watch for Attempt {
+    fn trailers(&mut self, trailers: &HeaderMap) {
+        self.failed |= is_grpc_failure(trailers);
+    }
+
+    /// Only a whole answer speaks for the endpoint's health.
     fn end(&mut self, end: End<'_>) {
-        if let End::Failed(fault) = end
-            && fault.reason() == Reason::ResponseIncomplete
-        {
+        let cut = matches!(end, End::Failed(fault) if fault.reason() == Reason::ResponseIncomplete);
+        if cut || self.failed {
             self.record(Outcome::Failure);
+        } else if matches!(end, End::Complete) && self.succeeded {
+            self.set.note_success(&self.endpoint);
         }
     }
 }

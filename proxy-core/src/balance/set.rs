@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -66,8 +67,10 @@ impl EndpointSet {
     /// Replaces the targets. What is known of those that stay is kept.
     pub fn update(&self, targets: Vec<Target>, failure: Option<LookupError>) {
         let old = self.endpoints.load();
-        let same =
-            old.len() == targets.len() && old.iter().zip(&targets).all(|(e, t)| e.target() == t);
+        // Whatever failed, what served until now is better than nothing.
+        let keeps = targets.is_empty() && failure.is_some() && !old.is_empty();
+        let same = keeps
+            || old.len() == targets.len() && old.iter().zip(&targets).all(|(e, t)| e.target() == t);
         if !same {
             let mut known: std::collections::HashMap<SocketAddr, Vec<Arc<Endpoint>>> =
                 Default::default();
@@ -88,7 +91,7 @@ impl EndpointSet {
                 .into_iter()
                 .map(|target| keep(&target).unwrap_or_else(|| Endpoint::new(target)));
             self.endpoints.store(Arc::new(new.collect()));
-            self.version.fetch_add(1, Relaxed);
+            self.version.fetch_add(1, Release);
         }
         self.settled.send_if_modified(|settled| {
             let changed = settled.as_ref() != Some(&failure);
@@ -99,7 +102,7 @@ impl EndpointSet {
 
     /// Changes whenever the endpoints do.
     pub fn version(&self) -> u64 {
-        self.version.load(Relaxed)
+        self.version.load(Acquire)
     }
 
     /// The endpoints at this moment.
@@ -144,7 +147,6 @@ impl EndpointSet {
         match outcome {
             Outcome::Success => {
                 endpoint.load().observe(latency, now);
-                endpoint.health().succeeded();
             }
             Outcome::Failure | Outcome::Unreachable => {
                 let asked = self
@@ -155,7 +157,9 @@ impl EndpointSet {
                 // A quick refusal must not look like a quick answer. An endpoint that answers badly is
                 // avoided more and more. One that cannot be reached is not, as long as it may be
                 // ejected: to be ejected it must first be tried.
-                let is_avoided = outcome == Outcome::Failure || (asked.is_some() && !ejected);
+                let is_avoided = outcome == Outcome::Failure
+                    || self.eject.is_none()
+                    || (asked.is_some() && !ejected);
                 let factor = if is_avoided { 2.0 } else { 1.0 };
                 let expected =
                     Duration::from_nanos((endpoint.load().latency_at(now) * factor) as u64);
@@ -165,6 +169,11 @@ impl EndpointSet {
             }
             Outcome::Unknown => {}
         }
+    }
+
+    /// An answer of `endpoint` came to its end, and was good: its failures were not in a row.
+    pub fn note_success(&self, endpoint: &Endpoint) {
+        endpoint.health().succeeded();
     }
 
     fn eject(&self, endpoint: &Endpoint, params: &EjectParams, now: Instant) -> bool {

@@ -149,6 +149,7 @@ async fn a_success_between_failures_prevents_ejection() {
             Duration::from_millis(1),
             tokio::time::Instant::now(),
         );
+        set.note_success(&set.endpoints()[0]);
     }
     assert_eq!(set.ejections(), 0);
 }

@@ -4,7 +4,7 @@
 //! address that left the name gets no new request later than one look-up after its time to live. A
 //! time to live outside [`Params`]'s bounds is clamped to them (RFC 2181 section 8 allows 0 and 2^31).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,14 +34,19 @@ impl Default for Params {
     }
 }
 
-/// Follows `name` until every receiver is gone. Must be called within a tokio runtime.
+/// Follows `name` until every receiver is gone; `known` are its addresses until the first answer.
+/// Must be called within a tokio runtime.
 pub fn watch_dns(
     resolver: impl Resolve,
     name: String,
     port: u16,
+    known: Arc<[SocketAddr]>,
     params: Params,
 ) -> watch::Receiver<Resolution> {
-    let (sender, receiver) = watch::channel(Resolution::default());
+    let (sender, receiver) = watch::channel(Resolution {
+        addresses: known,
+        ..Resolution::default()
+    });
     tokio::spawn(async move {
         tokio::select! {
             () = sender.closed() => {}
@@ -60,7 +65,13 @@ async fn follow(
 ) {
     let mut failures = 0u32;
     loop {
-        let pause = match resolver.resolve(name).await {
+        let known: Vec<IpAddr> = sender
+            .borrow()
+            .addresses
+            .iter()
+            .map(SocketAddr::ip)
+            .collect();
+        let pause = match resolver.resolve(name, &known).await {
             Ok(lookup) => {
                 failures = 0;
                 let pause = lookup.ttl.clamp(params.min_ttl, params.max_ttl);
@@ -99,6 +110,9 @@ fn accept(resolution: &mut Resolution, lookup: Lookup, name: &str, port: u16) {
         tracing::info!(name, ?addresses, "resolved");
         resolution.addresses = Arc::from(addresses);
     }
-    resolution.failure = None;
-    resolution.succeeded += 1;
+    match lookup.partial {
+        None => resolution.succeeded += 1,
+        Some(_) => resolution.failed += 1,
+    }
+    resolution.failure = lookup.partial;
 }

@@ -12,6 +12,7 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RecordType;
 use hickory_resolver::{Resolver as Hickory, TokioResolver};
 
 use crate::fault::Reason;
@@ -34,6 +35,8 @@ pub struct Lookup {
     pub addresses: Vec<IpAddr>,
     /// How long the answer is good for, as the server said it.
     pub ttl: Duration,
+    /// Why one of the address families is not from this look-up: its known addresses stand in.
+    pub partial: Option<LookupError>,
 }
 
 /// Why there is no answer.
@@ -48,8 +51,12 @@ pub struct LookupError {
 
 /// Whoever can look up a name. Production code uses [`Resolver`].
 pub trait Resolve: Send + Sync + 'static {
-    /// Looks up the addresses of `name`.
-    fn resolve(&self, name: &str) -> impl Future<Output = Result<Lookup, LookupError>> + Send;
+    /// Looks up the addresses of `name`, of which `known` were the last good ones.
+    fn resolve(
+        &self,
+        name: &str,
+        known: &[IpAddr],
+    ) -> impl Future<Output = Result<Lookup, LookupError>> + Send;
 }
 
 /// Asks real name servers.
@@ -88,13 +95,13 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
 }
 
 impl Resolve for Resolver {
-    async fn resolve(&self, name: &str) -> Result<Lookup, LookupError> {
+    async fn resolve(&self, name: &str, known: &[IpAddr]) -> Result<Lookup, LookupError> {
         let answer = self
             .0
             .lookup_ip(name)
             .await
             .map_err(|error| explain(name, &error))?;
-        let addresses: Vec<IpAddr> = answer.iter().collect();
+        let mut addresses: Vec<IpAddr> = answer.iter().collect();
         if addresses.is_empty() {
             let text = format!("the answer for {name} holds no address");
             return Err(LookupError {
@@ -102,16 +109,30 @@ impl Resolve for Resolver {
                 text,
             });
         }
-        let ttl = answer
-            .as_lookup()
-            .answers()
-            .iter()
-            .map(|record| record.ttl)
-            .min()
-            .unwrap_or(0);
+        let records = answer.as_lookup().answers();
+        let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
+        let asked = answer.query().name().clone();
+        let mut partial = None;
+        for family in [RecordType::A, RecordType::AAAA] {
+            let is_of = |ip: &&IpAddr| ip.is_ipv4() == (family == RecordType::A);
+            // A family that has gone may have failed while the other was answered: that is told apart by asking for it alone.
+            if known.iter().any(|ip| is_of(&ip)) && !addresses.iter().any(|ip| is_of(&ip)) {
+                match self.0.lookup(asked.clone(), family).await {
+                    Ok(found) => {
+                        addresses.extend(found.answers().iter().filter_map(|r| r.data.ip_addr()))
+                    }
+                    Err(error) if error.is_no_records_found() || error.is_nx_domain() => {}
+                    Err(error) => {
+                        partial = Some(explain(name, &error));
+                        addresses.extend(known.iter().filter(is_of));
+                    }
+                }
+            }
+        }
         Ok(Lookup {
             addresses,
             ttl: Duration::from_secs(ttl.into()),
+            partial,
         })
     }
 }

@@ -19,7 +19,7 @@ struct Scripted {
 }
 
 impl Resolve for Scripted {
-    async fn resolve(&self, _: &str) -> Result<Lookup, LookupError> {
+    async fn resolve(&self, _: &str, _: &[IpAddr]) -> Result<Lookup, LookupError> {
         self.asked.lock().push(Instant::now());
         let mut answers = self.answers.lock();
         if answers.len() > 1 {
@@ -34,6 +34,7 @@ fn good(last: u8, ttl: u64) -> Result<Lookup, LookupError> {
     Ok(Lookup {
         addresses: vec![IpAddr::from([127, 0, 0, last])],
         ttl: Duration::from_secs(ttl),
+        partial: None,
     })
 }
 
@@ -49,7 +50,13 @@ fn start(answers: Vec<Result<Lookup, LookupError>>) -> (Scripted, watch::Receive
         answers: Arc::new(Mutex::new(answers)),
         ..Scripted::default()
     };
-    let receiver = watch_dns(script.clone(), "users".into(), 80, Params::default());
+    let receiver = watch_dns(
+        script.clone(),
+        "users".into(),
+        80,
+        Arc::default(),
+        Params::default(),
+    );
     (script, receiver)
 }
 

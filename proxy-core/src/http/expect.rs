@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use http::Request;
 use http::header::EXPECT;
+use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use crate::body::Body;
+use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
 
 /// How long an upstream that says nothing keeps the body waiting; curl waits as long.
@@ -25,7 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 const WAITING: u8 = 0;
 const OPEN: u8 = 1;
-const REFUSED: u8 = 2;
+const ANSWERED: u8 = 2;
+const REFUSED: u8 = 3;
 
 /// Opens or refuses the body of one request.
 #[derive(Debug, Clone)]
@@ -67,9 +68,23 @@ impl Gate {
         Some(gate)
     }
 
-    /// The final response is here: a body that was not asked for by now is not wanted.
-    pub(super) fn answered(&self) {
-        self.set(REFUSED);
+    /// The final response is here: a body that was not asked for by now is not wanted. It fails
+    /// once the response has ended, not before, because that ends the connection too.
+    pub(super) fn answered(self, response: &mut Response<Body>) {
+        self.set(ANSWERED);
+        response.body_mut().watch(Box::new(self));
+    }
+
+    fn refuse(&self) {
+        let waits = ANSWERED;
+        if self
+            .0
+            .state
+            .compare_exchange(waits, REFUSED, Relaxed, Relaxed)
+            .is_ok()
+        {
+            self.0.waker.wake();
+        }
     }
 
     fn set(&self, state: u8) {
@@ -81,6 +96,12 @@ impl Gate {
         {
             self.0.waker.wake();
         }
+    }
+}
+
+impl Watch for Gate {
+    fn end(&mut self, _: End<'_>) {
+        self.refuse();
     }
 }
 
@@ -105,6 +126,7 @@ impl HttpBody for Gated {
                 Reason::ConnectionTerminated,
                 "the upstream answered without asking for the body",
             )))),
+            ANSWERED => Poll::Pending,
             _ if self.patience.as_mut().poll(cx).is_ready() => {
                 self.gate.set(OPEN);
                 Pin::new(&mut self.body).poll_frame(cx)

@@ -104,6 +104,11 @@ fn clean_request(request: &mut Request<Body>) -> Result<(), Fault> {
         return Err(refuse("CONNECT is not served"));
     }
     check_authority(request)?;
+    if !is_only_chunked(request.headers()) {
+        return Err(refuse(
+            "the request has a transfer coding other than chunked",
+        ));
+    }
     let upgrade = wanted_upgrade(request.version(), request.headers());
     let headers = request.headers_mut();
     strip(headers);
@@ -166,6 +171,12 @@ fn check_authority(request: &Request<Body>) -> Result<(), Fault> {
 /// What a host and port may consist of (RFC 3986, 3.2.2); user information is not among it.
 fn is_of_an_authority(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+}
+
+/// Whether the message has no transfer coding but `chunked`: any other would be lost on the way.
+pub(super) fn is_only_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
 fn refuse(detail: &'static str) -> Fault {

@@ -74,6 +74,7 @@ pub async fn serve<S>(
         connection: Arc::clone(&connection),
     };
     let ended = if is_http2 {
+        connection.note_multiplexed();
         let served = http2_settings(params).serve_connection(io, service);
         drive(served, &connection, watchdog, Phase::Draining).await
     } else {
@@ -201,7 +202,16 @@ async fn drive(
         if let Poll::Ready(ended) = served.as_mut().poll(cx) {
             return Poll::Ready(ended);
         }
-        watchdog.poll_expired(cx).map(|_| Ok(()))
+        if watchdog.poll_expired(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if finishing || last_phase == Phase::Closing {
+            return Poll::Ready(Ok(()));
+        }
+        // HTTP/2 says GOAWAY first; what does not end by itself then ends with the next expiry.
+        finishing = true;
+        served.as_mut().finish();
+        served.as_mut().poll(cx)
     })
     .await
 }

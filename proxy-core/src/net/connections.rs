@@ -22,6 +22,7 @@ pub struct Connection {
     waker: AtomicWaker,
     moved: AtomicBool,
     reading_head: AtomicBool,
+    multiplexed: AtomicBool,
     reset: AtomicBool,
     requests: AtomicU64,
     active: AtomicU32,
@@ -51,9 +52,15 @@ impl Connection {
     /// Bytes moved on the connection.
     pub fn note_bytes(&self, read: bool) {
         self.moved.store(true, Relaxed);
-        if read && self.active.load(Relaxed) == 0 {
+        if read && self.active.load(Relaxed) == 0 && !self.multiplexed.load(Relaxed) {
             self.reading_head.store(true, Relaxed);
         }
+    }
+
+    /// The connection speaks HTTP/2: bytes between requests need not be the head of one.
+    pub fn note_multiplexed(&self) {
+        self.multiplexed.store(true, Relaxed);
+        self.reading_head.store(false, Relaxed);
     }
 
     /// Whether bytes moved since the last call.
@@ -173,6 +180,7 @@ impl Connections {
             waker: AtomicWaker::new(),
             moved: AtomicBool::new(true),
             reading_head: AtomicBool::new(false),
+            multiplexed: AtomicBool::new(false),
             reset: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             active: AtomicU32::new(0),

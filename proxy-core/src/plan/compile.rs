@@ -117,9 +117,22 @@ fn compile_http(entry: &Entry, protocol: Protocol, workers: usize) -> HttpPlan {
             idle: entry.pool.idle.std(),
             age: duration(&entry.pool.age),
             max_headers: entry.max_headers.len(),
+            repeatable: entry.retry.on().map_or_else(Vec::new, repeatable),
             keep_host: entry.host == config::HostPolicy::Keep,
         },
     }
+}
+
+/// What a retry after a reset repeats.
+fn repeatable(retry: &config::Retry) -> Vec<http::Method> {
+    if retry.attempts.value() == 0 || !retry.on.contains(&RetryOn::Reset) {
+        return Vec::new();
+    }
+    retry
+        .methods
+        .iter()
+        .map(|method| method.0.clone())
+        .collect()
 }
 
 fn compile_retry(retry: &config::Retry) -> RetryPlan {

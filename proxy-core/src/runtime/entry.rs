@@ -58,8 +58,8 @@ impl Entry {
                     Some(before) => EndpointSet::after(&before.endpoints, plan.eject.clone()),
                     None => EndpointSet::new(plan.eject.clone()),
                 });
-                let known = before.filter(|_| same_resolver);
-                let feeder = Feeder::start(&plan.targets, &endpoints, resolver, known);
+                let feeder =
+                    Feeder::start(&plan.targets, &endpoints, resolver, before, same_resolver);
                 (endpoints, Arc::new(feeder))
             }
         };
@@ -104,18 +104,22 @@ impl Feeder {
         endpoints: &Arc<EndpointSet>,
         resolver: &Resolver,
         known: Option<&Entry>,
+        same_resolver: bool,
     ) -> Self {
-        let known = |target: &Target| {
+        let followed = |target: &Target| {
             let known = known?;
             let mut targets = known.plan.targets.iter();
             let position =
                 targets.position(|t| t.source == target.source && t.port == target.port)?;
             known.feeder.resolutions.get(position).cloned()
         };
-        let resolutions: Vec<_> = targets
-            .iter()
-            .map(|target| known(target).unwrap_or_else(|| follow(target, resolver)))
-            .collect();
+        let start = |target: &Target| match followed(target) {
+            Some(resolution) if same_resolver => resolution,
+            // Asked of other servers from now on: what the former ones said holds until these answer.
+            Some(resolution) => follow(target, resolver, resolution.borrow().addresses.clone()),
+            None => follow(target, resolver, Arc::default()),
+        };
+        let resolutions: Vec<_> = targets.iter().map(start).collect();
         feed(targets, &resolutions, endpoints);
         let task = tokio::spawn(keep_feeding(
             targets.to_vec(),
@@ -129,13 +133,18 @@ impl Feeder {
     }
 }
 
-fn follow(target: &Target, resolver: &Resolver) -> watch::Receiver<Resolution> {
+fn follow(
+    target: &Target,
+    resolver: &Resolver,
+    known: Arc<[std::net::SocketAddr]>,
+) -> watch::Receiver<Resolution> {
     match &target.source {
         Source::Fixed(ip) => discovery::fixed([std::net::SocketAddr::new(*ip, target.port)]),
         Source::Dns(name) => watch_dns(
             resolver.clone(),
             name.clone(),
             target.port,
+            known,
             discovery::Params::default(),
         ),
     }

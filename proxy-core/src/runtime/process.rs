@@ -31,6 +31,9 @@ const FIRST_LOOKUPS: Duration = Duration::from_secs(10);
 /// A change of the file is read once it has been quiet for this long: editors write in several steps.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// How long the reader of the access log may take for what is still queued at the end.
+const FLUSH: Duration = Duration::from_secs(2);
+
 /// What a configuration became.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -78,9 +81,11 @@ pub fn run(role: &'static str, loaded: Loaded, source: Source) -> Result<(), Err
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        // First of all: a signal that comes while we start must not end us the hard way.
+        let signals = Signals::listen()?;
         let (mut process, asked) = Process::start(role, loaded, source)?;
         process.open().await?;
-        process.control(asked, Signals::listen()?).await
+        process.control(asked, signals).await
     })
 }
 
@@ -208,6 +213,7 @@ impl Process {
                 tell_all(&self.workers, || Command::Count).await.busy
             }
         };
+        self.log.flushed(FLUSH).await;
         tracing::info!("drained");
         self.workers.drain(..).for_each(Worker::stop);
         if cut == 0 {
@@ -225,6 +231,7 @@ impl Process {
                 .as_ref()
                 .is_ok_and(|loaded| loaded.effective == **self.view.config.load())
         {
+            self.view.reload_succeeded.store(true, Relaxed);
             return Ok(());
         }
         let result = match loaded {
@@ -367,8 +374,13 @@ type Changes = mpsc::UnboundedReceiver<()>;
 fn watch_file(file: Option<&Path>) -> Result<Option<(notify::RecommendedWatcher, Changes)>, Error> {
     let Some(file) = file else { return Ok(None) };
     let (sender, changes) = mpsc::unbounded_channel();
+    let name = file.file_name().map(std::ffi::OsStr::to_owned);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
+        // Kubernetes swaps the link `..data`, through which the file is reached.
+        let is_ours = |path: &PathBuf| {
+            path.file_name() == name.as_deref() || path.file_name() == Some("..data".as_ref())
+        };
+        if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(is_ours)) {
             let _ = sender.send(());
         }
     })
@@ -391,5 +403,13 @@ async fn changed(watched: &mut Option<(notify::RecommendedWatcher, Changes)>) {
     if changes.recv().await.is_none() {
         return std::future::pending().await;
     }
-    while let Ok(Some(())) = tokio::time::timeout(SETTLE, changes.recv()).await {}
+    // A file that is written all the time is read all the same.
+    for _ in 0..20 {
+        if !matches!(
+            tokio::time::timeout(SETTLE, changes.recv()).await,
+            Ok(Some(()))
+        ) {
+            break;
+        }
+    }
 }

@@ -132,6 +132,8 @@ struct State {
     log: Option<AccessLog>,
     served: HashMap<Arc<str>, Arc<Served>>,
     bound: HashMap<Key, Bound>,
+    /// Connections of entries that are gone, until they have ended.
+    leaving: Vec<Arc<Connections>>,
 }
 
 async fn work(
@@ -144,6 +146,7 @@ async fn work(
         log: None,
         served: HashMap::new(),
         bound: HashMap::new(),
+        leaving: Vec::new(),
     };
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
@@ -174,18 +177,22 @@ impl State {
     }
 
     fn status(&self) -> Status {
-        self.served.values().fold(Status::default(), |sum, served| {
-            let (open, busy) = served.connections.count();
-            let pulse = sum.pulse.wrapping_add(served.connections.pulse());
-            Status {
-                open: sum.open + open,
-                busy: sum.busy + busy,
-                pulse,
-            }
-        })
+        let serving = self.served.values().map(|served| &served.connections);
+        serving
+            .chain(&self.leaving)
+            .fold(Status::default(), |sum, connections| {
+                let (open, busy) = connections.count();
+                let pulse = sum.pulse.wrapping_add(connections.pulse());
+                Status {
+                    open: sum.open + open,
+                    busy: sum.busy + busy,
+                    pulse,
+                }
+            })
     }
 
-    fn sweep(&self) {
+    fn sweep(&mut self) {
+        self.leaving.retain(|connections| connections.count().0 > 0);
         for served in self.served.values() {
             if let Stack::Http(stack) = &served.stack {
                 stack.load().upstream.sweep();
@@ -208,7 +215,7 @@ impl State {
                     let served = Served::new(entry, self.index, &layout.log, self.phase);
                     if let Some(other_kind) = self.served.insert(Arc::clone(name), Arc::new(served))
                     {
-                        other_kind.connections.advance(Phase::Closing);
+                        self.leave(&other_kind);
                     }
                 }
             }
@@ -217,13 +224,21 @@ impl State {
         let wanted: std::collections::HashSet<Key> =
             layout.entries.iter().flat_map(|e| keys(&e.plan)).collect();
         self.unbind(|key| !wanted.contains(key)).await;
-        self.served.retain(|name, served| {
-            let stays = layout.entries.iter().any(|entry| entry.plan.name == *name);
-            if !stays {
-                served.connections.advance(Phase::Closing);
-            }
-            stays
-        });
+        let stays = |name: &Arc<str>| layout.entries.iter().any(|entry| entry.plan.name == *name);
+        let gone: Vec<Arc<str>> = self.served.keys().filter(|n| !stays(n)).cloned().collect();
+        for served in gone
+            .iter()
+            .filter_map(|name| self.served.remove(name))
+            .collect::<Vec<_>>()
+        {
+            self.leave(&served);
+        }
+    }
+
+    /// Lets the connections of an entry end by themselves; a drain still waits for them.
+    fn leave(&mut self, served: &Served) {
+        served.connections.advance(Phase::Closing);
+        self.leaving.push(Arc::clone(&served.connections));
     }
 
     fn listen(&mut self, entry: &Entry, sockets: &mut Sockets) {

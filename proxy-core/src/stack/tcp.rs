@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::balance::{Balance, Endpoint, EndpointSet, Outcome};
+use crate::balance::{Balance, Endpoint, EndpointSet, Outcome, outcome_of_fault};
 use crate::fault::Fault;
 use crate::net::{Connection, Stream, Watchdog, connect, tunnel};
 use crate::plan::TcpPlan;
@@ -92,13 +92,14 @@ impl TcpStack {
                     self.counters.connects.fetch_add(1, Relaxed);
                     self.counters.tries.fetch_add(1, Relaxed);
                     set.record(&endpoint, Outcome::Success, begun.elapsed(), Instant::now());
+                    set.note_success(&endpoint);
                     return Ok((endpoint, stream));
                 }
                 Err(fault) => {
                     self.counters.connect_failures.fetch_add(1, Relaxed);
                     set.record(
                         &endpoint,
-                        Outcome::Unreachable,
+                        outcome_of_fault(&fault),
                         begun.elapsed(),
                         Instant::now(),
                     );

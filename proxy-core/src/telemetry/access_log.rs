@@ -7,6 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 8192;
@@ -29,19 +30,22 @@ pub struct AccessLog {
     which: Which,
     queue: SyncSender<Vec<u8>>,
     dropped: Arc<AtomicU64>,
+    waiting: Arc<AtomicU64>,
 }
 
 impl AccessLog {
     /// A log and the writer that must run for its lines to appear.
     pub fn new(which: Which) -> (Self, AccessLogWriter) {
         let (queue, lines) = sync_channel(QUEUE);
+        let waiting = Arc::new(AtomicU64::new(0));
         (
             Self {
                 which,
                 queue,
                 dropped: Arc::default(),
+                waiting: Arc::clone(&waiting),
             },
-            AccessLogWriter { lines },
+            AccessLogWriter { lines, waiting },
         )
     }
 
@@ -69,9 +73,21 @@ impl AccessLog {
 
     /// Queues a line, or drops and counts it when the queue is full.
     pub fn write(&self, line: Vec<u8>) {
+        self.waiting.fetch_add(1, Relaxed);
         if self.queue.try_send(line).is_err() {
+            self.waiting.fetch_sub(1, Relaxed);
             self.dropped.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Waits until everything that was queued is written, at most for `limit`.
+    pub async fn flushed(&self, limit: Duration) {
+        let written = async {
+            while self.waiting.load(Relaxed) > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(limit, written).await;
     }
 
     /// Lines dropped so far.
@@ -84,6 +100,7 @@ impl AccessLog {
 #[derive(Debug)]
 pub struct AccessLogWriter {
     lines: Receiver<Vec<u8>>,
+    waiting: Arc<AtomicU64>,
 }
 
 impl AccessLogWriter {
@@ -91,19 +108,26 @@ impl AccessLogWriter {
     pub fn run(self, mut out: impl Write) {
         let mut batch = Vec::with_capacity(64 * 1024);
         while let Ok(line) = self.lines.recv() {
-            batch.extend_from_slice(&line);
-            batch.push(b'\n');
+            let mut count = 1;
+            append(&mut batch, &line);
             while batch.len() < 48 * 1024 {
                 let Ok(line) = self.lines.try_recv() else {
                     break;
                 };
-                batch.extend_from_slice(&line);
-                batch.push(b'\n');
+                count += 1;
+                append(&mut batch, &line);
             }
-            if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
+            let written = out.write_all(&batch).and_then(|()| out.flush());
+            self.waiting.fetch_sub(count, Relaxed);
+            if written.is_err() {
                 return;
             }
             batch.clear();
         }
     }
+}
+
+fn append(batch: &mut Vec<u8>, line: &[u8]) {
+    batch.extend_from_slice(line);
+    batch.push(b'\n');
 }

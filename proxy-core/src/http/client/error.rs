@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
 use crate::fault::{Fault, Reason};
+use crate::http::hygiene::is_only_chunked;
 
 /// The fault of a request that was at least partly handed to a connection.
 pub(super) fn sent(address: SocketAddr, error: hyper::Error) -> Fault {
@@ -52,6 +53,10 @@ pub(super) fn check_framing(address: SocketAddr, headers: &HeaderMap) -> Result<
     if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
         let detail =
             format!("the response of {address} has both a Content-Length and a Transfer-Encoding");
+        return Err(Fault::maybe_seen(Reason::ProtocolError, detail));
+    }
+    if !is_only_chunked(headers) {
+        let detail = format!("the response of {address} has a transfer coding other than chunked");
         return Err(Fault::maybe_seen(Reason::ProtocolError, detail));
     }
     Ok(())

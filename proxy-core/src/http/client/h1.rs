@@ -158,6 +158,9 @@ impl Pool {
             return Claim::Got(Offer::Place(place));
         }
         if state.waiting.len() >= self.target.params.pending {
+            state.waiting.retain(|waiting| !waiting.is_closed());
+        }
+        if state.waiting.len() >= self.target.params.pending {
             return Claim::Full;
         }
         let (sender, receiver) = oneshot::channel();

@@ -1,8 +1,9 @@
 //! The request as the upstream must see it: target form, authority and version of the upstream's protocol.
 
-use http::header::{COOKIE, HOST, HeaderValue};
+use http::header::{COOKIE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Request, Uri, Version};
+use http_body::Body as _;
 
 use crate::body::Body;
 
@@ -28,6 +29,11 @@ pub(super) fn for_http1(request: &mut Request<Body>, names: &Names) {
     if request.uri().authority().is_some() {
         let path = path_of(request.uri());
         *request.uri_mut() = Uri::from(path);
+    }
+    if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
+        // A body of unknown length must be chunked, whatever the method.
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
     if request.version() == Version::HTTP_2 {
         join_cookies(request.headers_mut());

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::Authority;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use tower::Service;
 
 use super::h1::Reuse;
@@ -52,6 +52,9 @@ pub struct Params {
     pub age: Option<Duration>,
     /// Bytes of a response's header section.
     pub max_headers: usize,
+    /// Methods that are sent again when they meet a connection that is being closed; any other goes
+    /// out on a connection that was used a moment ago, or on a new one.
+    pub repeatable: Vec<Method>,
     /// Whether the workload's own authority is passed on instead of the endpoint's.
     pub keep_host: bool,
 }
@@ -94,6 +97,7 @@ pub struct Client {
 struct Shared {
     pool: Pool,
     names: Names,
+    repeatable: Vec<Method>,
     address: SocketAddr,
     counters: Arc<EntryCounters>,
 }
@@ -118,7 +122,7 @@ impl Client {
             host: host.clone(),
             keep: params.keep_host,
         };
-        let protocol = params.protocol;
+        let (protocol, repeatable) = (params.protocol, params.repeatable.clone());
         let target = Target {
             address,
             params,
@@ -132,6 +136,7 @@ impl Client {
             shared: Arc::new(Shared {
                 pool,
                 names,
+                repeatable,
                 address,
                 counters,
             }),
@@ -188,7 +193,7 @@ impl Shared {
             .is_some_and(Exchange::wants_fresh)
         {
             Reuse::None
-        } else if request.method().is_idempotent() {
+        } else if self.repeatable.contains(request.method()) {
             Reuse::Any
         } else {
             Reuse::Recent
@@ -198,11 +203,11 @@ impl Shared {
             self.counters.tries.fetch_add(1, Relaxed);
             match connection.send(request).await {
                 Ok(response) => {
-                    if let Some(gate) = &gate {
-                        gate.answered();
-                    }
                     error::check_framing(self.address, response.headers())?;
                     let mut response = response.map(Body::response);
+                    if let Some(gate) = gate {
+                        gate.answered(&mut response);
+                    }
                     connection.park_after(pool, &mut response);
                     return Ok(response);
                 }

@@ -5,14 +5,14 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
 
 use crate::body::Body;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 
 /// What was read of the original body, and the rest of it.
 #[derive(Debug)]
@@ -21,9 +21,14 @@ struct Source {
     frames: Vec<Kept>,
     kept: usize,
     limit: usize,
-    overflowed: bool,
-    /// Which of the readers is the current one; an older one gets nothing any more.
+    /// Whether frames are still kept; false as soon as they cannot all be.
+    keeps: bool,
+    /// Whether something was handed on that is not kept.
+    lost: bool,
+    /// Which of the readers is the current one; an older one fails.
     reader: u32,
+    /// Who waits for the next frame: woken when another reader takes its place.
+    waker: Option<Waker>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,28 +53,35 @@ pub(super) struct Recording(Arc<Mutex<Source>>);
 impl Recording {
     /// Keeps up to `limit` bytes of `body`.
     pub(super) fn new(body: Body, limit: usize) -> Self {
-        let overflowed = body.size_hint().lower() > limit as u64;
+        let keeps = body.size_hint().lower() <= limit as u64;
         let rest = Some(body);
         let source = Source {
             rest,
             frames: Vec::new(),
             kept: 0,
             limit,
-            overflowed,
+            keeps,
+            lost: false,
             reader: 0,
+            waker: None,
         };
         Self(Arc::new(Mutex::new(source)))
     }
 
-    /// The whole body, from its first byte; none when more was sent than is kept. A body handed out earlier ends.
+    /// The whole body, from its first byte; none when something was sent that is not kept. A body
+    /// handed out earlier fails, so that whoever still sends it cannot make it look complete.
     pub(super) fn again(&self) -> Option<Body> {
         let mut source = self.0.lock();
-        if source.overflowed && source.reader > 0 {
+        if source.lost {
             return None;
         }
         source.reader += 1;
         let reader = source.reader;
+        let superseded = source.waker.take();
         drop(source);
+        if let Some(superseded) = superseded {
+            superseded.wake();
+        }
         Some(Body::boxed(Reader {
             source: Arc::clone(&self.0),
             reader,
@@ -96,7 +108,8 @@ impl HttpBody for Reader {
         let this = &mut *self;
         let mut source = this.source.lock();
         if source.reader != this.reader {
-            return Poll::Ready(None);
+            let detail = "the body is sent again on another connection";
+            return Poll::Ready(Some(Err(Fault::maybe_seen(Reason::Internal, detail))));
         }
         if let Some(kept) = source.frames.get(this.position) {
             this.position += 1;
@@ -105,7 +118,10 @@ impl HttpBody for Reader {
         let Some(rest) = &mut source.rest else {
             return Poll::Ready(None);
         };
-        let polled = ready!(Pin::new(rest).poll_frame(cx));
+        let Poll::Ready(polled) = Pin::new(rest).poll_frame(cx) else {
+            source.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
         match &polled {
             Some(Ok(frame)) => {
                 source.keep(frame);
@@ -113,7 +129,7 @@ impl HttpBody for Reader {
             }
             Some(Err(_)) => {
                 // The sender is gone: there is nothing left to repeat.
-                source.overflowed = true;
+                source.lost = true;
                 source.rest = None;
             }
             None => source.rest = None,
@@ -124,13 +140,15 @@ impl HttpBody for Reader {
     fn is_end_stream(&self) -> bool {
         let source = self.source.lock();
         let rest_is_over = source.rest.as_ref().is_none_or(HttpBody::is_end_stream);
-        source.reader != self.reader || (self.position >= source.frames.len() && rest_is_over)
+        source.reader == self.reader && self.position >= source.frames.len() && rest_is_over
     }
 
     fn size_hint(&self) -> SizeHint {
         let source = self.source.lock();
-        let unread = source.frames[self.position..]
+        let unread = source
+            .frames
             .iter()
+            .skip(self.position)
             .map(|kept| match kept {
                 Kept::Data(bytes) => bytes.len() as u64,
                 Kept::Trailers(_) => 0,
@@ -151,13 +169,14 @@ impl HttpBody for Reader {
 
 impl Source {
     fn keep(&mut self, frame: &Frame<Bytes>) {
-        if self.overflowed {
+        if !self.keeps {
+            self.lost = true;
             return;
         }
         if let Some(data) = frame.data_ref() {
             self.kept += data.len();
             if self.kept > self.limit {
-                self.overflowed = true;
+                (self.keeps, self.lost) = (false, true);
                 self.frames = Vec::new();
                 return;
             }
@@ -196,11 +215,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_earlier_pass_ends_when_a_later_one_begins() {
+    async fn a_larger_body_of_which_nothing_was_sent_is_sent_again() {
+        let recording = Recording::new(Body::full("hello!"), 5);
+        drop(recording.again().unwrap());
+        assert_eq!(text(recording.again().unwrap()).await, "hello!");
+    }
+
+    #[tokio::test]
+    async fn an_earlier_pass_fails_when_a_later_one_begins() {
         let recording = Recording::new(Body::full("hello"), 5);
         let mut first = recording.again().unwrap();
         let second = recording.again().unwrap();
-        assert!(first.frame().await.is_none());
+        assert!(!first.is_end_stream());
+        assert!(first.frame().await.unwrap().is_err());
         assert_eq!(text(second).await, "hello");
     }
 }
