@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -106,33 +107,48 @@ where
             let detail = "the upstream switched protocols without being asked";
             return Poll::Ready(Err(Fault::maybe_seen(Reason::UpgradeFailed, detail)));
         };
-        tokio::spawn(join(downstream, upstream, connection, exchange, *this.idle));
+        // What watches the upstream's answer watches the tunnel: until it is over, the endpoint and
+        // its connection are taken.
+        let answer = std::mem::take(response.body_mut());
+        let tunnel = Tunnel {
+            connection,
+            exchange,
+            answer,
+            idle: *this.idle,
+        };
+        tokio::spawn(tunnel.join(downstream, upstream));
         Poll::Ready(Ok(response))
     }
 }
 
-/// `exchange` is held until the tunnel is over, so that its connection counts as busy.
-async fn join(
-    downstream: OnUpgrade,
-    upstream: OnUpgrade,
+/// What is held until a tunnel is over.
+struct Tunnel {
     connection: Arc<Connection>,
     exchange: Exchange,
+    answer: Body,
     idle: Option<Duration>,
-) {
-    let (downstream, upstream) = match futures_util::future::try_join(downstream, upstream).await {
-        Ok(both) => both,
-        Err(error) => {
-            tracing::debug!(%error, "the connection ended before the protocol was switched");
-            return;
+}
+
+impl Tunnel {
+    async fn join(self, downstream: OnUpgrade, upstream: OnUpgrade) {
+        let (downstream, upstream) = match futures_util::future::try_join(downstream, upstream)
+            .await
+        {
+            Ok(both) => both,
+            Err(error) => {
+                tracing::debug!(%error, "the connection ended before the protocol was switched");
+                return;
+            }
+        };
+        let watchdog = Watchdog::new(Arc::clone(&self.connection), self.idle, Duration::MAX);
+        let (mut downstream, mut upstream) = (TokioIo::new(downstream), TokioIo::new(upstream));
+        let carried = tunnel(&mut downstream, &mut upstream, watchdog).await;
+        if carried.ended.is_err() {
+            self.connection.reset_on_close();
         }
-    };
-    let watchdog = Watchdog::new(Arc::clone(&connection), idle, Duration::MAX);
-    let (mut downstream, mut upstream) = (TokioIo::new(downstream), TokioIo::new(upstream));
-    if tunnel(&mut downstream, &mut upstream, watchdog)
-        .await
-        .is_err()
-    {
-        connection.reset_on_close();
+        let counters = self.exchange.counters();
+        counters.received.fetch_add(carried.received, Relaxed);
+        counters.sent.fetch_add(carried.sent, Relaxed);
+        drop(self.answer);
     }
-    drop(exchange);
 }

@@ -207,6 +207,21 @@ impl Connections {
         }
     }
 
+    /// Closes the connections that are open now, each after the exchange that it serves. Later ones are served as before.
+    pub fn close_open(&self) {
+        let open: Vec<Arc<Connection>> = {
+            let open = self.open.lock();
+            open.by_id
+                .values()
+                .filter_map(std::sync::Weak::upgrade)
+                .collect()
+        };
+        for connection in open {
+            connection.phase.fetch_max(Phase::Closing as u8, Relaxed);
+            connection.waker.wake();
+        }
+    }
+
     /// How many are open, and how many of those serve a request.
     pub fn count(&self) -> (usize, usize) {
         let all: Vec<Arc<Connection>> = self

@@ -13,5 +13,5 @@ pub use connect::connect;
 pub use connections::{Connection, Connections};
 pub use listener::{Acceptor, bind};
 pub use stream::Stream;
-pub use tunnel::tunnel;
+pub use tunnel::{Tunnelled, tunnel};
 pub use watchdog::{Expired, Watchdog};

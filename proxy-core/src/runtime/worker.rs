@@ -247,7 +247,11 @@ impl State {
         };
         for key in keys(&entry.plan) {
             if let Some(bound) = self.bound.get(&key) {
-                bound.served.store(Arc::new(Arc::clone(served)));
+                let before = bound.served.swap(Arc::new(Arc::clone(served)));
+                if !Arc::ptr_eq(&*before, served) {
+                    // The address leads elsewhere now: kept connections must not go on leading where it did.
+                    before.connections.close_open();
+                }
             } else if let Some(socket) = sockets.remove(&key) {
                 match Acceptor::new(socket) {
                     Ok(acceptor) => {

@@ -46,7 +46,7 @@ impl TcpStack {
         let begun = Instant::now();
         let mut downstream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
         let mut tried = Vec::new();
-        let ended = match self.reach(&mut tried).await {
+        let (carried, failure) = match self.reach(&mut tried).await {
             Ok((endpoint, upstream)) => {
                 let _load = endpoint.occupy();
                 let mut upstream = Stream::connected(upstream, Arc::clone(&self.counters));
@@ -55,19 +55,19 @@ impl TcpStack {
                     self.plan.idle,
                     std::time::Duration::MAX,
                 );
-                tunnel(&mut downstream, &mut upstream, watchdog)
-                    .await
-                    .map_err(|error| error.to_string())
+                let carried = tunnel(&mut downstream, &mut upstream, watchdog).await;
+                let failure = carried.ended.err().map(|error| error.to_string());
+                ((carried.received, carried.sent), failure)
             }
             Err(fault) => {
                 self.counters.fault(fault.reason());
-                Err(fault.story())
+                ((0, 0), Some(fault.story()))
             }
         };
-        if ended.is_err() {
+        if failure.is_some() {
             connection.reset_on_close();
         }
-        self.record(&connection, &ended, &tried, begun);
+        self.record(&connection, carried, failure, &tried, begun);
         connection.release();
     }
 
@@ -115,14 +115,14 @@ impl TcpStack {
     fn record(
         &self,
         connection: &Connection,
-        ended: &Result<(u64, u64), String>,
+        (received, sent): (u64, u64),
+        failure: Option<String>,
         tried: &[std::net::SocketAddr],
         begun: Instant,
     ) {
-        let (received, sent) = *ended.as_ref().unwrap_or(&(0, 0));
         self.counters.received.fetch_add(received, Relaxed);
         self.counters.sent.fetch_add(sent, Relaxed);
-        if !self.log.wants(ended.is_err()) {
+        if !self.log.wants(failure.is_some()) {
             return;
         }
         let line = serde_json::json!({
@@ -135,7 +135,7 @@ impl TcpStack {
             "bytes_sent": sent,
             "tries": tried.len(),
             "endpoint": tried.last().map(ToString::to_string),
-            "detail": ended.as_ref().err(),
+            "detail": failure,
         });
         self.log.write(line.to_string().into_bytes());
     }
