@@ -21,6 +21,8 @@ pub enum Answer {
     Addresses(Vec<IpAddr>, u32),
     /// The same, but over UDP only that the answer is too long: the client must ask over TCP.
     OverTcp(Vec<IpAddr>, u32),
+    /// This about A records, and that about AAAA records.
+    Each(Box<Answer>, Box<Answer>),
     /// NXDOMAIN: there is no such name.
     NoSuchName,
     /// SERVFAIL.
@@ -131,6 +133,7 @@ impl Zone {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = answers.get(&name).cloned().unwrap_or(Answer::NoSuchName);
         drop(answers);
+        let answer = answer.about(query.query_type());
         let mut reply = Message::response(question.metadata.id, question.metadata.op_code);
         reply.metadata.recursion_desired = question.metadata.recursion_desired;
         reply.metadata.recursion_available = true;
@@ -148,11 +151,22 @@ impl Zone {
             Answer::NoSuchName => reply.metadata.response_code = ResponseCode::NXDomain,
             Answer::Failure => reply.metadata.response_code = ResponseCode::ServFail,
             Answer::Silence => silent = true,
-            Answer::Empty => {}
+            Answer::Empty | Answer::Each(..) => {}
         }
         self.asked
             .send_modify(|asked| *asked.entry(name).or_default() += 1);
         if silent { None } else { reply.to_vec().ok() }
+    }
+}
+
+impl Answer {
+    /// What is said about records of this kind.
+    fn about(self, kind: RecordType) -> Self {
+        match self {
+            Self::Each(_, answer) if kind == RecordType::AAAA => answer.about(kind),
+            Self::Each(answer, _) => answer.about(kind),
+            answer => answer,
+        }
     }
 }
 

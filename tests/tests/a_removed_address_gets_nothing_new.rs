@@ -40,17 +40,14 @@ fn a_removed_address_gets_no_new_request() {
                 break;
             }
         }
+        // However slow its first answers were, the new address comes into its own.
+        origins[2].received(51).await;
         load.stop().await.assert_none_failed();
         let late = origins[0]
             .requests()
             .into_iter()
             .filter(|request| request.at > last_moment);
         assert_eq!(late.count(), 0, "requests to the removed address");
-        assert!(
-            origins[2].count() > 50,
-            "the new address got {}",
-            origins[2].count()
-        );
         let metrics = ambassador.metrics().await;
         assert_eq!(metrics.sum("remora_endpoints", &[("entry", "users")]), 2.0);
     });

@@ -10,6 +10,11 @@ use remora_tests::promise::{expect, promise};
 use remora_tests::scripted::Scripted;
 use tokio::sync::mpsc;
 
+fn letters() -> (&'static str, String, bool) {
+    let answer = "HTTP/1.1 abc OK\r\n\r\n".into();
+    ("a status of letters", answer, false)
+}
+
 /// Answers that are no answers: a name, the bytes, and whether the upstream closes behind them.
 fn bad() -> Vec<(&'static str, String, bool)> {
     let ok = "HTTP/1.1 200 OK\r\n";
@@ -18,11 +23,7 @@ fn bad() -> Vec<(&'static str, String, bool)> {
         ("garbage", "what is this?\r\n\r\n".into(), false),
         ("noise", "\0\x01\x02\x03\r\n\r\n".into(), false),
         ("another version", "HTTP/9.9 200 OK\r\n\r\n".into(), false),
-        (
-            "a status of letters",
-            "HTTP/1.1 abc OK\r\n\r\n".into(),
-            false,
-        ),
+        letters(),
         (
             "a status out of range",
             "HTTP/1.1 99 Low\r\n\r\n".into(),
@@ -129,6 +130,22 @@ timeout: {{request: 5s}}",
             }
         }
         assert!(wrong.is_empty(), "{wrong}");
+    });
+}
+
+#[test]
+fn a_coding_that_nobody_asked_for_is_a_protocol_error() {
+    promise(async {
+        let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
+        let origin = Scripted::answering(answer);
+        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        let reply = once(ambassador.address(), get("/"))
+            .await
+            .expect("an answer");
+        assert_eq!(
+            (reply.status.as_u16(), reply.proxy_error()),
+            (502, "http_protocol_error")
+        );
     });
 }
 

@@ -1,4 +1,7 @@
-//! A drain is announced by readiness, keeps accepting for its delay, and is bounded by its timeout.
+//! A drain is announced by readiness, keeps accepting for its delay, waits for what is in flight even
+//! of entries that a reload removed, and is bounded by its timeout.
+
+use std::sync::Arc;
 
 use remora_tests::ambassador::Ambassador;
 use remora_tests::client::{Connection, Protocol, get, once};
@@ -7,6 +10,8 @@ use remora_tests::lines::says;
 use remora_tests::origin::{Origin, hang, ok};
 use remora_tests::promise::{promise, until};
 use rustix::process::Signal;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 #[test]
 fn during_the_delay_it_is_not_ready_and_still_accepts() {
@@ -50,4 +55,49 @@ fn the_timeout_ends_what_does_not_end() {
         let reply = flight.await.expect("a task");
         assert!(!reply.is_ok_and(|reply| reply.status.is_success()));
     });
+}
+
+#[test]
+fn what_is_in_flight_of_a_removed_entry_finishes() {
+    promise(async {
+        let gate = Arc::new(Semaphore::new(0));
+        let gated = Arc::clone(&gate);
+        let origin = Origin::start(move |_| {
+            let gate = Arc::clone(&gated);
+            async move {
+                let _ = gate.acquire().await;
+                ok("late")
+            }
+        });
+        let to = format!("to: http://{}", origin.address());
+        let config = Config::of(&to).with("drain: {timeout: 6s}");
+        let mut ambassador = Ambassador::start(&config.clone().and("removed", &to)).await;
+        let removed = ambassador.address_of("removed").await;
+        let flight = tokio::spawn(once(removed, get("/")));
+        origin.received(1).await;
+        ambassador.rewrite(&config.text());
+        assert!(ambassador.ask("POST", "/reload").await.status.is_success());
+        refused(removed).await;
+
+        ambassador.signal(Signal::TERM);
+        let draining = |line: &serde_json::Value| says(line, "draining");
+        ambassador.log.find("line `draining`", draining).await;
+        // Whatever the drain forgot is cut off as soon as the last listener has closed.
+        refused(ambassador.address()).await;
+        gate.add_permits(1);
+        let reply = flight.await.expect("a task").expect("an answer");
+        assert_eq!(
+            (reply.status.as_u16(), reply.text().as_str()),
+            (200, "late")
+        );
+        assert!(ambassador.exit().await.success());
+    });
+}
+
+/// Waits until nobody listens there any more.
+async fn refused(address: std::net::SocketAddr) {
+    until("the listener to go", async || {
+        TcpStream::connect(address).await.is_err().then_some(())
+    })
+    .await;
 }

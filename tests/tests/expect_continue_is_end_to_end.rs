@@ -8,6 +8,7 @@ use remora_tests::ambassador::Ambassador;
 use remora_tests::promise::promise;
 use remora_tests::scripted::Scripted;
 use remora_tests::wire::Wire;
+use tokio::sync::Semaphore;
 
 const HEAD: &str =
     "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
@@ -63,6 +64,35 @@ fn a_final_answer_arrives_without_the_body_being_asked_for() {
         let head = wire.head().await.expect("an answer");
         assert!(head.starts_with("HTTP/1.1 401"), "{head}");
         assert_eq!(wire.exactly(2).await.expect("a body"), b"no");
+    });
+}
+
+#[test]
+fn a_refusal_whose_body_comes_later_arrives_whole() {
+    promise(async {
+        let go_on = Arc::new(Semaphore::new(0));
+        let going_on = Arc::clone(&go_on);
+        let origin = Scripted::start(move |mut wire, _| {
+            let go_on = Arc::clone(&going_on);
+            async move {
+                let _ = wire.head().await;
+                let head = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\n";
+                let _ = wire.send(head).await;
+                for part in ["for", "bid", "den"] {
+                    let _turn = go_on.acquire().await.map(|turn| turn.forget());
+                    let _ = wire.send(part).await;
+                }
+                wire.rest().await;
+            }
+        });
+        let (_ambassador, mut wire) = ask(&origin).await;
+        let head = wire.head().await.expect("an answer");
+        assert!(head.starts_with("HTTP/1.1 401"), "{head}");
+        for part in ["for", "bid", "den"] {
+            go_on.add_permits(1);
+            let came = wire.exactly(part.len()).await.expect("a part of the body");
+            assert_eq!(came, part.as_bytes());
+        }
     });
 }
 

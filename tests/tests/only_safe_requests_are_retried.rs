@@ -91,22 +91,31 @@ fn a_post_that_was_read_and_reset_is_not_retried() {
 
 #[test]
 fn a_post_that_was_never_sent_is_retried_elsewhere() {
-    promise(async {
-        let (nobody, _held) = refusing();
-        let origin = failing_first(0);
-        let settings = format!(
-            "to: ['http://{nobody}', 'http://{}']\neject: off\nretry: {{floor: 1000/s}}",
-            origin.address()
-        );
-        let ambassador = Ambassador::serving(&settings).await;
-        for _ in 0..20 {
-            let reply = send(&ambassador, post("/", "x")).await;
-            assert_eq!(reply.status, 200, "{}", reply.text());
-        }
-        assert_eq!(origin.count(), 20);
-        let retried = ambassador.metrics().await.sum("remora_retries_total", &[]);
-        assert!(retried > 0.0, "the other endpoint was never picked");
-    });
+    promise(refused_once(vec![7]));
+}
+
+#[test]
+fn a_body_beyond_the_limit_of_which_nothing_was_sent_is_sent_again() {
+    promise(refused_once(vec![7; 1024 * 1024]));
+}
+
+/// Sends POSTs of `body` to two endpoints, one of which refuses connections.
+async fn refused_once(body: Vec<u8>) {
+    let (nobody, _held) = refusing();
+    let origin = failing_first(0);
+    let settings = format!(
+        "to: ['http://{nobody}', 'http://{}']\neject: off\nretry: {{floor: 1000/s}}",
+        origin.address()
+    );
+    let ambassador = Ambassador::serving(&settings).await;
+    for _ in 0..20 {
+        let reply = send(&ambassador, post("/", body.clone())).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(reply.text(), format!("got {}", body.len()));
+    }
+    assert_eq!(origin.count(), 20);
+    let retried = ambassador.metrics().await.sum("remora_retries_total", &[]);
+    assert!(retried > 0.0, "the other endpoint was never picked");
 }
 
 #[test]

@@ -47,6 +47,23 @@ fn closing_when_the_next_request_has_been_read() {
 }
 
 #[test]
+fn without_retries_after_more_than_a_second_of_idleness() {
+    promise(async {
+        for end in [End::Unread, End::Read] {
+            let (origin, _) = origin(end);
+            let settings = format!("to: http://{}\nretry: off", origin.address());
+            let ambassador = Ambassador::serving(&settings).await;
+            let mut connection = open(&ambassador).await;
+            for number in 0..3 {
+                let reply = connection.fetch(numbered(number)).await.expect("an answer");
+                assert_eq!(reply.status, 200, "{}", reply.text());
+                tokio::time::sleep(Duration::from_millis(1_200)).await;
+            }
+        }
+    });
+}
+
+#[test]
 fn a_post_is_never_seen_twice_and_always_answered() {
     promise(async {
         for end in [

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How quickly old latencies are forgotten.
-const DECAY: Duration = Duration::from_secs(10);
+/// How quickly old latencies are forgotten: an endpoint that was ten times slower than the others
+/// once, as a first request on a new connection may be, is tried again after seven seconds.
+const DECAY: Duration = Duration::from_secs(3);
 
 /// The latency that an endpoint without an answer yet is thought to have, once it has a request, in nanoseconds.
 const UNKNOWN: f64 = 1e9;
@@ -50,12 +51,11 @@ impl Load {
     /// An answer took `latency`. Two workers that write at once may lose one sample, never corrupt the estimate.
     pub(super) fn observe(&self, latency: Duration, now: Instant) {
         let sample = latency.as_nanos() as f64;
-        let old = self.latency_at(now);
+        let old = f64::from_bits(self.latency.load(Relaxed));
         let new = if sample >= old {
             sample
         } else {
-            let weight = self.age(now) / DECAY.as_nanos() as f64;
-            old + (sample - old) * (weight / (1.0 + weight)).max(0.01)
+            sample + (old - sample) * self.fade(now)
         };
         self.written
             .store((now - self.born).as_nanos() as u64, Relaxed);
@@ -65,8 +65,7 @@ impl Load {
     /// The estimate at `now`, zero before the first answer. It fades while there is no answer, so
     /// that an endpoint that was slow once is tried again.
     pub(super) fn latency_at(&self, now: Instant) -> f64 {
-        let latency = f64::from_bits(self.latency.load(Relaxed));
-        latency / (1.0 + (self.age(now) / DECAY.as_nanos() as f64))
+        f64::from_bits(self.latency.load(Relaxed)) * self.fade(now)
     }
 
     /// The cost of one more request.
@@ -80,8 +79,10 @@ impl Load {
         }
     }
 
-    fn age(&self, now: Instant) -> f64 {
+    /// What is left of the last estimate at `now`, 1 to 0.
+    fn fade(&self, now: Instant) -> f64 {
         let written = self.written.load(Relaxed);
-        ((now - self.born).as_nanos() as u64).saturating_sub(written) as f64
+        let age = ((now - self.born).as_nanos() as u64).saturating_sub(written) as f64;
+        (-age / DECAY.as_nanos() as f64).exp()
     }
 }

@@ -102,6 +102,14 @@ async fn consecutive_failures_eject_and_time_returns_slowly() {
     assert_eq!(set.ejections(), 1);
     assert_eq!(picks(&set, 300)[1], 0);
     tokio::time::advance(Duration::from_millis(10_500)).await;
+    (0..3).for_each(|index| {
+        set.record(
+            &set.endpoints()[index],
+            Outcome::Success,
+            Duration::from_millis(1),
+            tokio::time::Instant::now(),
+        )
+    });
     let returning = picks(&set, 3000)[1];
     assert!(returning > 0 && returning < 700, "{returning}");
     tokio::time::advance(Duration::from_secs(10)).await;
