@@ -126,6 +126,9 @@ impl Process {
             access_log: log.clone(),
             asked: sender,
         });
+        // Before anybody can ask: a process that has not begun yet is not ready.
+        let entries = plan.entries.iter();
+        entries.for_each(|entry| view.lifecycle.wait_for(&entry.name));
         serve_admin(&plan.admin, &view)?;
         let workers = (0..plan.workers)
             .map(Worker::start)
@@ -323,9 +326,6 @@ impl Process {
     fn announce_readiness(&self) {
         let lifecycle = self.view.lifecycle.clone();
         let entries = self.entries.clone();
-        entries
-            .iter()
-            .for_each(|entry| lifecycle.wait_for(&entry.plan.name));
         tokio::spawn(async move {
             let settled = entries.iter().map(|entry| async {
                 if tokio::time::timeout(FIRST_LOOKUPS, entry.endpoints.settled())
