@@ -59,13 +59,12 @@ impl Gate {
             body,
             patience: Box::pin(sleep(PATIENCE)),
         });
-        let opener = gate.clone();
-        hyper::ext::on_informational(request, move |response| {
-            if response.status() == http::StatusCode::CONTINUE {
-                opener.set(OPEN);
-            }
-        });
         Some(gate)
+    }
+
+    /// The upstream asks for the body.
+    pub(super) fn open(&self) {
+        self.set(OPEN);
     }
 
     /// The final response is here: a body that was not asked for by now is not wanted. It fails

@@ -16,6 +16,7 @@ use http::{Method, Request, Response, StatusCode, Version};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::http1::Handover;
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
 
@@ -115,9 +116,7 @@ fn clean_request(request: &mut Request<Body>) -> Result<(), Fault> {
     match upgrade {
         Some(protocol) => restore_upgrade(headers, protocol),
         None => {
-            request
-                .extensions_mut()
-                .remove::<hyper::upgrade::OnUpgrade>();
+            request.extensions_mut().remove::<Handover>();
         }
     }
     Ok(())

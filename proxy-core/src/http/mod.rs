@@ -5,7 +5,9 @@
 
 mod client;
 mod expect;
+mod http1;
 mod hygiene;
+mod intake;
 mod record;
 mod respond;
 mod server;

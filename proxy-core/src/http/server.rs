@@ -11,19 +11,20 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, Version};
+use http::header::CONNECTION;
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use tokio::net::TcpStream;
 use tower::Service;
 
-use crate::body::{Body, End, Watch};
+use super::http1::{self, Ended};
+use super::intake::{Awaiting, begin};
+use crate::body::Body;
 use crate::lifecycle::Phase;
 use crate::net::{Connection, Stream, Watchdog};
-use crate::telemetry::Exchange;
 
 /// The first bytes of an HTTP/2 connection (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -51,7 +52,7 @@ pub struct ServerParams {
 }
 
 /// Serves `tcp` until it closes. Each request goes to a clone of `service`, with an
-/// [`Exchange`] in its extensions, and the connection's [`Arc`] where the request asks for an upgrade.
+/// [`Exchange`](crate::telemetry::Exchange) in its extensions.
 pub async fn serve<S>(
     tcp: TcpStream,
     connection: Arc<Connection>,
@@ -68,40 +69,28 @@ pub async fn serve<S>(
     let Some((ahead, is_http2)) = detect(&tcp, &connection, &mut watchdog).await else {
         return;
     };
-    let io = TokioIo::new(Stream::accepted(tcp, ahead, Arc::clone(&connection)));
-    let service = PerRequest {
-        service,
-        connection: Arc::clone(&connection),
-    };
     let ended = if is_http2 {
+        let io = TokioIo::new(Stream::accepted(tcp, ahead, Arc::clone(&connection)));
+        let service = PerRequest {
+            service,
+            connection: Arc::clone(&connection),
+        };
         connection.note_multiplexed();
         let served = http2_settings(params).serve_connection(io, service);
-        drive(served, &connection, watchdog, Phase::Draining).await
+        drive_http2(served, &connection, watchdog).await
     } else {
-        let served = http1_settings(params)
-            .serve_connection(io, service)
-            .with_upgrades();
-        drive(served, &connection, watchdog, Phase::Closing).await
+        let stream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
+        let settings = http1::Settings {
+            max_headers: params.max_headers,
+            keep_case: params.keep_case,
+        };
+        let served = http1::serve(stream, &ahead, &connection, service, settings);
+        drive_http1(served, &connection, watchdog).await
     };
-    if let Err(error) = ended
-        && !error.is_incomplete_message()
-    {
-        connection
-            .counters()
-            .downstream_errors
-            .fetch_add(1, Relaxed);
-        tracing::debug!(peer = %connection.peer(), %error, "downstream connection ended");
+    if ended == Ended::Malformed {
+        let errors = &connection.counters().downstream_errors;
+        errors.fetch_add(1, Relaxed);
     }
-}
-
-fn http1_settings(params: &ServerParams) -> http1::Builder {
-    let mut settings = http1::Builder::new();
-    // The watchdog bounds the head and idle times, at the cost of one timer a connection instead of one a request.
-    settings
-        .header_read_timeout(None)
-        .preserve_header_case(params.keep_case)
-        .max_header_size(params.max_headers);
-    settings
 }
 
 fn http2_settings(params: &ServerParams) -> http2::Builder<TokioExecutor> {
@@ -154,24 +143,29 @@ async fn detect(
     }
 }
 
-/// A hyper connection that can be asked to end after what it is doing.
-trait Graceful: Future<Output = hyper::Result<()>> {
-    fn finish(self: Pin<&mut Self>);
+/// Runs an HTTP/1 connection to its end, or to its expiry. It sees by itself when its drain wants it to end.
+async fn drive_http1(
+    served: impl Future<Output = Ended>,
+    connection: &Connection,
+    mut watchdog: Watchdog,
+) -> Ended {
+    let mut served = pin!(served);
+    std::future::poll_fn(|cx| {
+        connection.on_phase(cx.waker());
+        if let Poll::Ready(ended) = served.as_mut().poll(cx) {
+            return Poll::Ready(ended);
+        }
+        watchdog.poll_expired(cx).map(|_| Ended::Well)
+    })
+    .await
 }
 
-impl<S> Graceful for http1::UpgradeableConnection<TokioIo<Stream>, PerRequest<S>>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<S> Graceful for http2::Connection<TokioIo<Stream>, PerRequest<S>, TokioExecutor>
+/// Runs an HTTP/2 connection to its end. A drain, or its expiry, makes it say GOAWAY first.
+async fn drive_http2<S>(
+    served: http2::Connection<TokioIo<Stream>, PerRequest<S>, TokioExecutor>,
+    connection: &Connection,
+    mut watchdog: Watchdog,
+) -> Ended
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + Clone
@@ -179,25 +173,13 @@ where
         + 'static,
     S::Future: Send,
 {
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-/// Runs a connection to its end, or to its expiry; asks it to finish once its drain has come to `last_phase`.
-async fn drive(
-    served: impl Graceful,
-    connection: &Connection,
-    mut watchdog: Watchdog,
-    last_phase: Phase,
-) -> hyper::Result<()> {
     let mut served = pin!(served);
     let mut finishing = false;
-    std::future::poll_fn(|cx| {
+    let ended = std::future::poll_fn(|cx| {
         connection.on_phase(cx.waker());
-        if !finishing && connection.phase() >= last_phase {
+        if !finishing && connection.phase() >= Phase::Draining {
             finishing = true;
-            served.as_mut().finish();
+            served.as_mut().graceful_shutdown();
         }
         if let Poll::Ready(ended) = served.as_mut().poll(cx) {
             return Poll::Ready(ended);
@@ -205,15 +187,21 @@ async fn drive(
         if watchdog.poll_expired(cx).is_pending() {
             return Poll::Pending;
         }
-        if finishing || last_phase == Phase::Closing {
+        if finishing {
             return Poll::Ready(Ok(()));
         }
-        // HTTP/2 says GOAWAY first; what does not end by itself then ends with the next expiry.
+        // What does not end by itself then ends with the next expiry.
         finishing = true;
-        served.as_mut().finish();
+        served.as_mut().graceful_shutdown();
         served.as_mut().poll(cx)
-    })
-    .await
+    });
+    match ended.await {
+        Err(error) if !error.is_incomplete_message() => {
+            tracing::debug!(peer = %connection.peer(), %error, "downstream connection ended");
+            Ended::Malformed
+        }
+        _ => Ended::Well,
+    }
 }
 
 /// hyper's view of the stack.
@@ -231,24 +219,13 @@ where
     type Future = PerRequestFuture<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let version = request.version();
         let mut request = request.map(Body::request);
-        self.connection.begin();
-        let counters = Arc::clone(self.connection.counters());
-        let exchange = Exchange::begin(counters, Some(Arc::clone(&self.connection) as _));
-        request.extensions_mut().insert(exchange);
-        if request.headers().contains_key(UPGRADE) {
-            request
-                .extensions_mut()
-                .insert(Arc::clone(&self.connection));
-        }
-        self.connection.note_awaiting();
-        let awaiting = Awaiting(Arc::clone(&self.connection));
+        begin(&self.connection, &mut request);
+        let awaiting = Awaiting::begin(&self.connection);
         let inner = self.service.clone().call(request);
         PerRequestFuture {
             inner,
-            awaiting,
-            version,
+            _awaiting: awaiting,
         }
     }
 }
@@ -257,17 +234,7 @@ pin_project! {
     struct PerRequestFuture<F> {
         #[pin]
         inner: F,
-        awaiting: Awaiting,
-        version: Version,
-    }
-}
-
-/// A request waits for the head of its response until this is dropped.
-struct Awaiting(Arc<Connection>);
-
-impl Drop for Awaiting {
-    fn drop(&mut self) {
-        self.0.note_answered();
+        _awaiting: Awaiting,
     }
 }
 
@@ -278,36 +245,9 @@ where
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Ok(mut response) = ready!(this.inner.poll(cx));
-        if *this.version == Version::HTTP_2 {
-            response.headers_mut().remove(CONNECTION);
-            return Poll::Ready(Ok(response));
-        }
-        if this.awaiting.0.phase() >= Phase::Draining
-            && !response.headers().contains_key(CONNECTION)
-        {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        if *this.version == Version::HTTP_10 {
-            let connection = Arc::clone(&this.awaiting.0);
-            response.body_mut().watch(Box::new(CutShort { connection }));
-        }
+        let Ok(mut response) = ready!(self.project().inner.poll(cx));
+        // HTTP/2 has no such field (RFC 9113, 8.2.2).
+        response.headers_mut().remove(CONNECTION);
         Poll::Ready(Ok(response))
-    }
-}
-
-/// An HTTP/1.0 message may be delimited by the close of its connection: one that was cut must not close like one that was not.
-struct CutShort {
-    connection: Arc<Connection>,
-}
-
-impl Watch for CutShort {
-    fn end(&mut self, end: End<'_>) {
-        if let End::Failed(_) = end {
-            self.connection.reset_on_close();
-        }
     }
 }

@@ -11,11 +11,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::http1::Handover;
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
 use crate::net::{Connection, Watchdog, tunnel};
@@ -66,7 +65,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         // Present only on a request that asks for a switch: hygiene removed it from all others.
-        let downstream = request.extensions_mut().remove::<OnUpgrade>();
+        let downstream = request.extensions_mut().remove::<Handover>();
         let connection = request.extensions_mut().remove::<Arc<Connection>>();
         let exchange = request.extensions().get::<Exchange>().cloned();
         let wanted = downstream.zip(connection).zip(exchange);
@@ -83,7 +82,7 @@ pin_project! {
     pub struct UpgradeFuture<F> {
         #[pin]
         inner: F,
-        wanted: Option<((OnUpgrade, Arc<Connection>), Exchange)>,
+        wanted: Option<((Handover, Arc<Connection>), Exchange)>,
         idle: Option<Duration>,
     }
 }
@@ -100,7 +99,7 @@ where
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Poll::Ready(Ok(response));
         }
-        let upstream = response.extensions_mut().remove::<OnUpgrade>();
+        let upstream = response.extensions_mut().remove::<Handover>();
         let (Some(((downstream, connection), exchange)), Some(upstream)) =
             (this.wanted.take(), upstream)
         else {
@@ -130,18 +129,14 @@ struct Tunnel {
 }
 
 impl Tunnel {
-    async fn join(self, downstream: OnUpgrade, upstream: OnUpgrade) {
-        let (downstream, upstream) = match futures_util::future::try_join(downstream, upstream)
-            .await
-        {
-            Ok(both) => both,
-            Err(error) => {
-                tracing::debug!(%error, "the connection ended before the protocol was switched");
-                return;
-            }
+    async fn join(self, downstream: Handover, upstream: Handover) {
+        let (Some(mut downstream), Some(mut upstream)) =
+            futures_util::future::join(downstream.stream(), upstream.stream()).await
+        else {
+            tracing::debug!("the connection ended before the protocol was switched");
+            return;
         };
         let watchdog = Watchdog::new(Arc::clone(&self.connection), self.idle, Duration::MAX);
-        let (mut downstream, mut upstream) = (TokioIo::new(downstream), TokioIo::new(upstream));
         let carried = tunnel(&mut downstream, &mut upstream, watchdog).await;
         if carried.ended.is_err() {
             self.connection.reset_on_close();

@@ -46,6 +46,36 @@ impl Stream {
         }
     }
 
+    /// The same stream, with bytes that were read of it already.
+    pub fn with_ahead(mut self, ahead: Vec<u8>) -> Self {
+        self.ahead = ahead;
+        self
+    }
+
+    /// Ready when a read would find something: bytes, the end, or an error.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            self.tcp.poll_read_ready(cx)
+        } else {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Whether nothing has come that was not read, the end and errors included, as far as the
+    /// runtime has heard. What has come is lost: to be asked only where anything would be too much.
+    pub fn is_quiet(&self) -> bool {
+        let unread = self.tcp.try_read(&mut [0]);
+        self.ahead.is_empty()
+            && unread.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Writes what the kernel takes at once.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.tcp.try_write(bytes)?;
+        self.note(false);
+        Ok(written)
+    }
+
     fn note(&self, read: bool) {
         if let Some(connection) = &self.downstream {
             connection.note_bytes(read);

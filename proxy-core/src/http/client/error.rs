@@ -3,11 +3,8 @@
 use std::error::Error as StdError;
 use std::net::SocketAddr;
 
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-
 use crate::fault::{Fault, Reason};
-use crate::http::hygiene::is_only_chunked;
+use crate::http::http1::Failed;
 
 /// The fault of a request that was at least partly handed to a connection.
 pub(super) fn sent(address: SocketAddr, error: hyper::Error) -> Fault {
@@ -48,18 +45,31 @@ pub(super) fn unsent(address: SocketAddr, error: hyper::Error) -> Fault {
     Fault::unseen(Reason::ConnectionTerminated, detail).because(error)
 }
 
-/// A response whose length is told in two ways may be read differently by whoever is next (RFC 9112, 6.3).
-pub(super) fn check_framing(address: SocketAddr, headers: &HeaderMap) -> Result<(), Fault> {
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
-        let detail =
-            format!("the response of {address} has both a Content-Length and a Transfer-Encoding");
-        return Err(Fault::maybe_seen(Reason::ProtocolError, detail));
+/// The fault of an HTTP/1.1 exchange without a response.
+pub(super) fn http1(address: SocketAddr, failed: Failed) -> Fault {
+    match failed {
+        Failed::Unsent(_, cause)
+        | Failed::Lost {
+            sent: false, cause, ..
+        } => {
+            let detail = format!("the connection to {address} closed before the request was sent");
+            Fault::unseen(Reason::ConnectionTerminated, detail).because(cause)
+        }
+        Failed::Body(fault) => fault,
+        Failed::Lost { cause, .. } => {
+            let detail = format!("{address} closed the connection before it answered");
+            Fault::maybe_seen(Reason::ConnectionTerminated, detail).because(cause)
+        }
+        // A response whose length is told in two ways may be read differently by whoever is next (RFC 9112, 6.3).
+        Failed::NotHttp(what) => {
+            let detail = format!("{address} did not answer in HTTP: {what}");
+            Fault::maybe_seen(Reason::ProtocolError, detail)
+        }
+        Failed::TooLarge => {
+            let detail = format!("the response head of {address} is too large");
+            Fault::maybe_seen(Reason::ProtocolError, detail)
+        }
     }
-    if !is_only_chunked(headers) {
-        let detail = format!("the response of {address} has a transfer coding other than chunked");
-        return Err(Fault::maybe_seen(Reason::ProtocolError, detail));
-    }
-    Ok(())
 }
 
 /// The request's own body failed: its sender went away, or it was given up.

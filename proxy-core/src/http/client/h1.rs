@@ -7,17 +7,17 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::service::Target;
+use super::streaming::Streaming;
 use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
+use crate::http::expect::Gate;
+use crate::http::http1::{Failed, Rest, Wire};
 
 /// Sweeps that a connection may have been idle through for a request that may not be repeated. A
 /// sweep comes every second, and no server in wide use closes an idle connection sooner than
@@ -29,9 +29,6 @@ const STALE: u32 = 2;
 
 /// Sweeps, and so seconds, for which connections are not reused after that.
 const SUSPICION: u64 = 10;
-
-/// How long a connection gets to become ready again after its response was given up.
-const SETTLE: Duration = Duration::from_secs(1);
 
 /// The connections to one endpoint.
 #[derive(Debug)]
@@ -81,7 +78,7 @@ pub(super) enum Reuse {
 /// A connection that is nobody's at the moment, or the request's that took it.
 #[derive(Debug)]
 pub(super) struct Connection {
-    sender: SendRequest<Body>,
+    pub(super) wire: Wire,
     opened: Instant,
     /// The sweep after which it was given back.
     parked: u64,
@@ -89,8 +86,7 @@ pub(super) struct Connection {
     idle: u64,
     /// Whether it served a request already.
     pub(super) reused: bool,
-    /// Held for its drop alone.
-    _place: Place,
+    place: Place,
 }
 
 /// One of the connections that the pool may have open, until dropped.
@@ -154,7 +150,7 @@ impl Pool {
         }
         if !state.idle.is_empty() {
             // The idle ones will not do, and there is no room for another: the oldest makes way.
-            let Connection { _place: place, .. } = state.idle.remove(0);
+            let Connection { place, .. } = state.idle.remove(0);
             return Claim::Got(Offer::Place(place));
         }
         if state.waiting.len() >= self.target.params.pending {
@@ -177,9 +173,7 @@ impl Pool {
         let sweeps = state.sweeps;
         for connection in std::mem::take(&mut state.idle) {
             let is_young = !self.is_old(&connection, now);
-            if is_young
-                && !connection.sender.is_closed()
-                && sweeps - connection.parked < connection.idle
+            if is_young && connection.wire.is_open() && sweeps - connection.parked < connection.idle
             {
                 state.idle.push(connection);
             } else {
@@ -212,7 +206,7 @@ impl Pool {
             return None;
         }
         while let Some(connection) = state.idle.pop() {
-            if connection.sender.is_closed() {
+            if !connection.wire.is_open() {
                 parking_lot::MutexGuard::unlocked(state, || drop(connection));
                 continue;
             }
@@ -243,27 +237,19 @@ impl Pool {
 
     async fn open(self: &Arc<Self>, place: Place) -> Result<Connection, Fault> {
         let stream = self.target.connect().await?;
-        let (sender, driver) = http1::Builder::new()
-            .max_header_size(self.target.params.max_headers)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| super::error::unsent(self.target.address(), error))?;
-        tokio::spawn(async move {
-            if let Err(error) = driver.with_upgrades().await {
-                tracing::debug!(%error, "upstream connection ended");
-            }
-        });
         Ok(Connection {
-            sender,
+            wire: Wire::new(stream, self.target.params.max_headers),
             opened: Instant::now(),
             parked: 0,
             idle: sweeps(self.target.params.idle),
             reused: false,
-            _place: place,
+            place,
         })
     }
 
-    fn park(self: &Arc<Self>, mut connection: Connection) {
+    /// Takes back a connection that can carry another exchange.
+    pub(super) fn park(&self, mut connection: Connection) {
+        connection.wire.rest();
         let mut state = self.state.lock();
         if connection.reused {
             state.stale = 0;
@@ -291,25 +277,52 @@ fn sweeps(time: Duration) -> u64 {
 }
 
 impl Connection {
-    /// Sends the request. An error that still holds the request means that nothing of it was sent.
+    /// Sends the request and waits for the head of its response, to which the connection is then bound.
     pub(super) async fn send(
-        &mut self,
+        mut self,
+        pool: &Arc<Pool>,
         request: Request<Body>,
-    ) -> Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<Body>>> {
-        self.sender.try_send_request(request).await
-    }
-
-    /// Gives the connection back to the pool once the response's body is over.
-    pub(super) fn park_after(mut self, pool: &Arc<Pool>, response: &mut Response<Body>) {
-        if let Some(announced) = announced_idle(response.headers()) {
+        gate: Option<&Gate>,
+    ) -> Result<Response<Body>, Failed> {
+        let sending = self.wire.send(request)?;
+        let open = || gate.into_iter().for_each(Gate::open);
+        let received = self.wire.exchange(sending, open).await?;
+        if let Some(announced) = announced_idle(received.response.headers()) {
             self.idle = self.idle.min(announced);
         }
-        let pool = Arc::downgrade(pool);
-        response.body_mut().watch(Box::new(ParkAfter {
-            connection: Some(self),
-            pool,
-        }));
+        Ok(self.bind(pool, received.response, received.rest))
     }
+
+    /// Gives the connection back once the response is over, which may be now.
+    fn bind(mut self, pool: &Arc<Pool>, head: Response<()>, mut rest: Rest) -> Response<Body> {
+        if head.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let mut response = head.map(|()| Body::empty());
+            response.extensions_mut().insert(self.wire.switch());
+            response
+                .body_mut()
+                .watch(Box::new(Held { _place: self.place }));
+            return response;
+        }
+        let body = match rest.whole(&mut self.wire) {
+            Some(bytes) => {
+                if rest.leaves_usable(&mut self.wire) {
+                    pool.park(self);
+                }
+                Body::full(bytes)
+            }
+            None => Body::boxed(Streaming::new(self, rest, Arc::downgrade(pool))),
+        };
+        head.map(|()| body)
+    }
+}
+
+/// A place that is taken as long as a tunnel lasts.
+struct Held {
+    _place: Place,
+}
+
+impl Watch for Held {
+    fn end(&mut self, _: End<'_>) {}
 }
 
 /// The server's own idle timeout (`Keep-Alive: timeout=N`, as Node and Apache send it) in sweeps,
@@ -320,34 +333,6 @@ fn announced_idle(headers: &HeaderMap) -> Option<u64> {
         .split(',')
         .find_map(|part| part.trim().strip_prefix("timeout="))?;
     Some(seconds.trim().parse::<u64>().ok()?.saturating_sub(2))
-}
-
-/// Waits for the end of a response's body.
-struct ParkAfter {
-    connection: Option<Connection>,
-    pool: Weak<Pool>,
-}
-
-impl Watch for ParkAfter {
-    fn end(&mut self, end: End<'_>) {
-        let (Some(mut connection), Some(pool)) = (self.connection.take(), self.pool.upgrade())
-        else {
-            return;
-        };
-        if matches!(end, End::Failed(_)) || connection.sender.is_closed() {
-            return;
-        }
-        if connection.sender.is_ready() {
-            pool.park(connection);
-        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            // The request is still on its way up, or the rest of the response is read away.
-            runtime.spawn(async move {
-                if let Ok(Ok(())) = tokio::time::timeout(SETTLE, connection.sender.ready()).await {
-                    pool.park(connection);
-                }
-            });
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,5 +10,6 @@ mod h1;
 mod h2;
 mod prepare;
 mod service;
+mod streaming;
 
 pub use service::{Client, Params as ClientParams, Protocol};

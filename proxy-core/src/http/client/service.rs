@@ -16,8 +16,9 @@ use super::h1::Reuse;
 use super::prepare::{Names, for_http1, for_http2};
 use super::{error, h1, h2};
 use crate::body::Body;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::http::expect::Gate;
+use crate::http::http1::Failed;
 use crate::net::{Stream, connect};
 use crate::telemetry::{EntryCounters, Exchange};
 
@@ -199,31 +200,27 @@ impl Shared {
             Reuse::Recent
         };
         loop {
-            let mut connection = pool.take(reuse).await?;
+            let connection = pool.take(reuse).await?;
+            let reused = connection.reused;
             self.counters.tries.fetch_add(1, Relaxed);
-            match connection.send(request).await {
-                Ok(response) => {
-                    error::check_framing(self.address, response.headers())?;
-                    let mut response = response.map(Body::response);
+            match connection.send(pool, request, gate.as_ref()).await {
+                Ok(mut response) => {
                     if let Some(gate) = gate {
                         gate.answered(&mut response);
                     }
-                    connection.park_after(pool, &mut response);
                     return Ok(response);
                 }
-                Err(mut failed) => match failed.take_message() {
-                    // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
-                    Some(unsent) if connection.reused => request = unsent,
-                    Some(_) => return Err(error::unsent(self.address, failed.into_error())),
-                    None => {
-                        let fault = error::sent(self.address, failed.into_error());
-                        if connection.reused && fault.reason() == Reason::ConnectionTerminated {
-                            pool.found_stale();
-                            return Err(fault.on_stale_connection());
-                        }
-                        return Err(fault);
+                // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
+                Err(Failed::Unsent(unsent, _)) if reused => request = *unsent,
+                Err(failed) => {
+                    let stale = reused && matches!(failed, Failed::Lost { begun: false, .. });
+                    let fault = error::http1(self.address, failed);
+                    if stale {
+                        pool.found_stale();
+                        return Err(fault.on_stale_connection());
                     }
-                },
+                    return Err(fault);
+                }
             }
         }
     }

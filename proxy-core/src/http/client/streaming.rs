@@ -1,0 +1,135 @@
+//! The body of a response as it comes down its connection, which goes back to the pool at the end.
+
+use std::pin::Pin;
+use std::sync::Weak;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::h1::{Connection, Pool};
+use crate::fault::Fault;
+use crate::http::http1::Rest;
+
+/// A response that is given up with no more than this left of it is read to its end, because that
+/// is cheaper than another connection.
+const LITTLE: u64 = 64 * 1024;
+
+/// How long that may take.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// A response's body and the connection that it comes on.
+#[derive(Debug)]
+pub(super) struct Streaming {
+    bound: Option<Bound>,
+    failed: bool,
+}
+
+#[derive(Debug)]
+struct Bound {
+    connection: Connection,
+    rest: Rest,
+    pool: Weak<Pool>,
+}
+
+impl Streaming {
+    pub(super) fn new(connection: Connection, rest: Rest, pool: Weak<Pool>) -> Self {
+        Self {
+            bound: Some(Bound {
+                connection,
+                rest,
+                pool,
+            }),
+            failed: false,
+        }
+    }
+}
+
+impl Bound {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        self.rest.poll_frame(&mut self.connection.wire, cx)
+    }
+
+    /// Ready when the response is over, well or not.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut left = LITTLE;
+        while let Some(Ok(frame)) = ready!(self.poll_frame(cx)) {
+            let size = frame.data_ref().map_or(0, Bytes::len) as u64;
+            match left.checked_sub(size) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// The response is over: the connection goes back, or is closed.
+    fn part(mut self) {
+        if let Some(pool) = self.pool.upgrade()
+            && self.rest.leaves_usable(&mut self.connection.wire)
+        {
+            pool.park(self.connection);
+        }
+    }
+}
+
+impl HttpBody for Streaming {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let Some(bound) = &mut self.bound else {
+            return Poll::Ready(None);
+        };
+        let polled = ready!(bound.poll_frame(cx));
+        if matches!(polled, Some(Err(_))) {
+            self.failed = true;
+            self.bound = None;
+        } else if bound.rest.is_over()
+            && let Some(bound) = self.bound.take()
+        {
+            bound.part();
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bound.is_none() && !self.failed
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.bound {
+            Some(bound) => bound.rest.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        let Some(mut bound) = self.bound.take() else {
+            return;
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        if bound.poll_discard(&mut cx).is_ready() {
+            return bound.part();
+        }
+        let is_little = bound
+            .rest
+            .size_hint()
+            .upper()
+            .is_some_and(|left| left <= LITTLE);
+        if let (true, Ok(runtime)) = (is_little, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                let discard = std::future::poll_fn(|cx| bound.poll_discard(cx));
+                if tokio::time::timeout(SETTLE, discard).await.is_ok() {
+                    bound.part();
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The body of a request, read from the downstream connection by whoever sends it on.
+//!
+//! The connection and its current body share the socket: while a body is being read, only the body
+//! reads from it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use parking_lot::Mutex;
+use tokio::io::AsyncWrite;
+
+use super::buffer::Buffer;
+use super::chunked::Malformed;
+use super::decode::{Decoded, Decoder};
+use crate::fault::{Fault, Reason};
+use crate::net::Stream;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A downstream connection: the socket and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Downstream {
+    pub(super) stream: Stream,
+    pub(super) buffer: Buffer,
+    pub(super) incoming: Incoming,
+    /// What is left to be written of a 100; it is written when the body is first asked for.
+    proceed: &'static [u8],
+    /// Who waits for the body to be over: the connection.
+    pub(super) waiting: Option<Waker>,
+    /// Which reader the body belongs to; an earlier one fails.
+    reader: u64,
+}
+
+/// The body of the current request.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// There is none, or all of it was read.
+    Over,
+    /// It is being read.
+    Open(Decoder),
+    /// It was cut off.
+    Cut,
+    /// It is malformed: nothing after it can be trusted.
+    Malformed,
+}
+
+impl Downstream {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            buffer: Buffer::default(),
+            incoming: Incoming::Over,
+            proceed: &[],
+            waiting: None,
+            reader: 0,
+        }
+    }
+
+    /// Begins a body. `expects`: its sender waits for a 100.
+    pub(super) fn begin(&mut self, decoder: Decoder, expects: bool) {
+        self.incoming = Incoming::Open(decoder);
+        self.proceed = if expects { CONTINUE } else { &[] };
+        self.reader += 1;
+    }
+
+    /// Takes the rest of the body away from whoever still reads it: that reader fails from now on.
+    pub(super) fn take_over(&mut self) {
+        self.reader += 1;
+    }
+
+    /// The final response begins: a 100 is too late now. True if one was still due.
+    pub(super) fn answered(&mut self) -> bool {
+        let due =
+            self.proceed.len() == CONTINUE.len() && matches!(self.incoming, Incoming::Open(_));
+        self.proceed = &[];
+        due
+    }
+
+    /// The next frame of the body; `None` at its end.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        loop {
+            let decoder = match &mut self.incoming {
+                Incoming::Open(decoder) => decoder,
+                Incoming::Over => return Poll::Ready(None),
+                _ => return Poll::Ready(Some(Err(cut("the request body was cut off")))),
+            };
+            match decoder.step(&mut self.buffer) {
+                Ok(Decoded::Frame(frame)) => {
+                    if decoder.is_over() {
+                        self.end(Incoming::Over);
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Ok(Decoded::Over) => {
+                    self.end(Incoming::Over);
+                    return Poll::Ready(None);
+                }
+                Ok(Decoded::Starved) => {}
+                Err(Malformed(what)) => {
+                    self.end(Incoming::Malformed);
+                    return Poll::Ready(Some(Err(cut(what))));
+                }
+            }
+            while !self.proceed.is_empty() {
+                match ready!(Pin::new(&mut self.stream).poll_write(cx, self.proceed)) {
+                    Ok(written) => self.proceed = &self.proceed[written..],
+                    Err(error) => return Poll::Ready(Some(Err(self.lost(error)))),
+                }
+            }
+            match ready!(self.buffer.poll_fill(&mut self.stream, cx)) {
+                Ok(0) => {
+                    return Poll::Ready(Some(Err(self.lost(io::ErrorKind::UnexpectedEof.into()))));
+                }
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(self.lost(error)))),
+            }
+        }
+    }
+
+    fn lost(&mut self, error: io::Error) -> Fault {
+        self.end(Incoming::Cut);
+        cut("the request body was cut off").because(error)
+    }
+
+    fn end(&mut self, how: Incoming) {
+        self.incoming = how;
+        if let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+    }
+}
+
+fn cut(what: &'static str) -> Fault {
+    Fault::maybe_seen(Reason::RequestError, what)
+}
+
+/// The body as the stack sees it.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    connection: Arc<Mutex<Downstream>>,
+    reader: u64,
+    end: Option<End>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Good,
+    Bad,
+}
+
+impl RequestBody {
+    /// The body that the connection has just begun.
+    pub(super) fn new(connection: &Arc<Mutex<Downstream>>) -> Self {
+        Self {
+            connection: Arc::clone(connection),
+            reader: connection.lock().reader,
+            end: None,
+        }
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if self.end.is_some() {
+            return Poll::Ready(None);
+        }
+        let mut connection = self.connection.lock();
+        let polled = if connection.reader == self.reader {
+            ready!(connection.poll_frame(cx))
+        } else {
+            Some(Err(cut("the rest of the request body was given up")))
+        };
+        let end = match &polled {
+            Some(Err(_)) => Some(End::Bad),
+            None => Some(End::Good),
+            Some(Ok(_)) => matches!(connection.incoming, Incoming::Over).then_some(End::Good),
+        };
+        drop(connection);
+        self.end = end;
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.end == Some(End::Good)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.end.is_some() {
+            return SizeHint::with_exact(0);
+        }
+        match &self.connection.lock().incoming {
+            Incoming::Open(decoder) => decoder.size_hint(),
+            _ => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Reads the head of a message: complete or not yet, well-formed or refused, never in doubt.
+//!
+//! httparse knows the grammar; what it tolerates and a proxy must not (a bare LF, a repeated length)
+//! is refused here. A head is parsed when its end has come, not anew with each of its bytes.
+
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::EXPECT;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+};
+
+use super::buffer::Buffer;
+use super::case::Survey;
+use super::framing::{self, Length, Unclear};
+
+/// Fields that a head may have.
+const FIELDS: usize = 100;
+
+/// A request's head.
+#[derive(Debug)]
+pub(super) struct RequestHead {
+    /// With the case of its field names in the extensions, where that was asked for.
+    pub(super) request: Request<()>,
+    pub(super) length: Length,
+    /// Whether the client wants to keep the connection.
+    pub(super) keep_alive: bool,
+    /// Whether the client waits for a 100 before it sends the body.
+    pub(super) expects: bool,
+}
+
+/// A response's head.
+#[derive(Debug)]
+pub(super) struct ResponseHead {
+    pub(super) response: Response<()>,
+    pub(super) length: Length,
+    /// Whether the upstream keeps the connection open.
+    pub(super) keep_alive: bool,
+}
+
+/// Why a head cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bad {
+    /// It is not HTTP, or not clearly one thing.
+    Malformed(&'static str),
+    /// It has too many bytes or fields.
+    TooLarge,
+    /// It is of a version that is not spoken here.
+    Version,
+}
+
+impl From<Unclear> for Bad {
+    fn from(Unclear(what): Unclear) -> Self {
+        Self::Malformed(what)
+    }
+}
+
+/// How much of an incomplete head has been looked at.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// Where the line begins that is not complete yet.
+    line: usize,
+    /// How much was there at the last trial.
+    tried: usize,
+}
+
+impl Scan {
+    /// The length of the head, once its last line is there.
+    fn end(&mut self, bytes: &[u8], limit: usize) -> Result<Option<usize>, Bad> {
+        while let Some(feed) = memchr::memchr(b'\n', &bytes[self.line..]) {
+            let feed = self.line + feed;
+            if feed == self.line || bytes[feed - 1] != b'\r' {
+                return Err(Bad::Malformed("a line ends in a bare LF"));
+            }
+            let is_empty = feed - self.line == 1;
+            self.line = feed + 1;
+            if is_empty {
+                return if self.line > limit {
+                    Err(Bad::TooLarge)
+                } else {
+                    Ok(Some(self.line))
+                };
+            }
+        }
+        if bytes.len() > limit {
+            return Err(Bad::TooLarge);
+        }
+        Ok(None)
+    }
+
+    /// Whether an incomplete head is worth a trial: at first, and whenever it has doubled. What is
+    /// not HTTP is found out without waiting for an end that never comes.
+    fn is_due(&mut self, length: usize) -> bool {
+        let due = length >= 2 * self.tried && length > 0;
+        if due {
+            self.tried = length;
+        }
+        due
+    }
+}
+
+type Slots<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS];
+
+/// Takes a request's head from the buffer, when all of it is there.
+pub(super) fn request(
+    buffer: &mut Buffer,
+    scan: &mut Scan,
+    limit: usize,
+    keep_case: bool,
+) -> Result<Option<RequestHead>, Bad> {
+    // An empty line before a request is passed over (RFC 9112, 2.2).
+    while scan.line == 0 && buffer.bytes().starts_with(b"\r\n") {
+        buffer.consume(2);
+    }
+    if scan.line == 0 && buffer.bytes() == b"\r" {
+        return Ok(None);
+    }
+    let Some(end) = scan.end(buffer.bytes(), limit)? else {
+        if scan.is_due(buffer.len()) {
+            let mut slots: Slots<'_> = [const { MaybeUninit::uninit() }; FIELDS];
+            httparse::Request::new(&mut [])
+                .parse_with_uninit_headers(buffer.bytes(), &mut slots)
+                .map_err(|error| request_error(error, buffer.bytes()))?;
+        }
+        return Ok(None);
+    };
+    *scan = Scan::default();
+    let bytes = Bytes::copy_from_slice(&buffer.bytes()[..end]);
+    buffer.consume(end);
+    parse_request(&bytes, keep_case).map(Some)
+}
+
+fn parse_request(bytes: &Bytes, keep_case: bool) -> Result<RequestHead, Bad> {
+    let mut slots: Slots<'_> = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut parsed = httparse::Request::new(&mut []);
+    parsed
+        .parse_with_uninit_headers(bytes, &mut slots)
+        .map_err(|error| request_error(error, bytes))?;
+    let mut request = Request::new(());
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(Bad::Malformed("the head is not complete"));
+    };
+    *request.method_mut() = Method::from_bytes(method.as_bytes())
+        .map_err(|_| Bad::Malformed("the method is not a token"))?;
+    *request.uri_mut() = uri(bytes.slice_ref(target.as_bytes()), request.method())?;
+    *request.version_mut() = version(minor);
+    let mut survey = keep_case.then(Survey::new);
+    *request.headers_mut() = headers(bytes, parsed.headers, |name| {
+        if let Some(survey) = &mut survey {
+            survey.see(name);
+        }
+    })?;
+    let names = || -> Arc<[Bytes]> {
+        let names = parsed.headers.iter();
+        names
+            .map(|field| bytes.slice_ref(field.name.as_bytes()))
+            .collect()
+    };
+    if let Some(case) = survey.and_then(|survey| survey.found(names)) {
+        request.extensions_mut().insert(case);
+    }
+    let length = framing::of_request(version(minor), request.headers_mut())?;
+    let expects = length != Length::None
+        && minor == 1
+        && request
+            .headers()
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    Ok(RequestHead {
+        length,
+        keep_alive: framing::keeps_alive(version(minor), request.headers()),
+        expects,
+        request,
+    })
+}
+
+/// The target: a path, an absolute URI or `*`; an authority alone only where it is what `CONNECT` connects to.
+fn uri(target: Bytes, method: &Method) -> Result<Uri, Bad> {
+    let bad = Bad::Malformed("the request target is malformed");
+    let is_path = target.starts_with(b"/");
+    let uri = Uri::from_maybe_shared(target).map_err(|_| bad)?;
+    let is_good =
+        is_path || uri.scheme().is_some() || uri.path() == "*" || *method == Method::CONNECT;
+    is_good.then_some(uri).ok_or(bad)
+}
+
+/// Takes a response's head from the buffer, when all of it is there. `method` is its request's.
+pub(super) fn response(
+    buffer: &mut Buffer,
+    scan: &mut Scan,
+    limit: usize,
+    method: &Method,
+) -> Result<Option<ResponseHead>, Bad> {
+    let Some(end) = scan.end(buffer.bytes(), limit)? else {
+        if scan.is_due(buffer.len()) {
+            let mut slots: Slots<'_> = [const { MaybeUninit::uninit() }; FIELDS];
+            httparse::ParserConfig::default()
+                .parse_response_with_uninit_headers(
+                    &mut httparse::Response::new(&mut []),
+                    buffer.bytes(),
+                    &mut slots,
+                )
+                .map_err(response_error)?;
+        }
+        return Ok(None);
+    };
+    *scan = Scan::default();
+    let bytes = Bytes::copy_from_slice(&buffer.bytes()[..end]);
+    buffer.consume(end);
+    parse_response(&bytes, method).map(Some)
+}
+
+fn parse_response(bytes: &Bytes, method: &Method) -> Result<ResponseHead, Bad> {
+    let mut slots: Slots<'_> = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    httparse::ParserConfig::default()
+        .parse_response_with_uninit_headers(&mut parsed, bytes, &mut slots)
+        .map_err(response_error)?;
+    let (Some(code), Some(minor)) = (parsed.code, parsed.version) else {
+        return Err(Bad::Malformed("the head is not complete"));
+    };
+    let mut response = Response::new(());
+    *response.status_mut() =
+        StatusCode::from_u16(code).map_err(|_| Bad::Malformed("the status is out of range"))?;
+    *response.version_mut() = version(minor);
+    *response.headers_mut() = headers(bytes, parsed.headers, |_| ())?;
+    let keep_alive = framing::keeps_alive(version(minor), response.headers());
+    let (status, version) = (response.status(), response.version());
+    let length = framing::of_response(method, status, version, response.headers_mut())?;
+    Ok(ResponseHead {
+        response,
+        length,
+        keep_alive: keep_alive && length != Length::UntilClose,
+    })
+}
+
+fn headers(
+    bytes: &Bytes,
+    parsed: &[httparse::Header<'_>],
+    mut see: impl FnMut(&[u8]),
+) -> Result<HeaderMap, Bad> {
+    let mut headers = HeaderMap::with_capacity(parsed.len() + 2);
+    for field in parsed {
+        see(field.name.as_bytes());
+        let name = HeaderName::from_bytes(field.name.as_bytes())
+            .map_err(|_| Bad::Malformed("a field name is not a token"))?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
+            .map_err(|_| Bad::Malformed("a field value holds a forbidden byte"))?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+fn version(minor: u8) -> Version {
+    if minor == 1 {
+        Version::HTTP_11
+    } else {
+        Version::HTTP_10
+    }
+}
+
+fn request_error(error: httparse::Error, head: &[u8]) -> Bad {
+    match error {
+        httparse::Error::TooManyHeaders => Bad::TooLarge,
+        httparse::Error::Version if names_a_version(head) => Bad::Version,
+        httparse::Error::Version => Bad::Malformed("the request line is malformed"),
+        httparse::Error::Token => Bad::Malformed("the request line is malformed"),
+        error => field_error(error),
+    }
+}
+
+/// Whether the request line is one, but for the number of its version.
+fn names_a_version(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    let is_version = words.next().is_some_and(|word| word.starts_with(b"HTTP/"));
+    is_version && words.next().is_none()
+}
+
+fn response_error(error: httparse::Error) -> Bad {
+    match error {
+        httparse::Error::TooManyHeaders => Bad::TooLarge,
+        httparse::Error::Version => Bad::Version,
+        httparse::Error::Status => Bad::Malformed("the status is no number"),
+        error => field_error(error),
+    }
+}
+
+fn field_error(error: httparse::Error) -> Bad {
+    match error {
+        httparse::Error::HeaderName => Bad::Malformed("a field name is malformed"),
+        httparse::Error::HeaderValue => Bad::Malformed("a field value holds a forbidden byte"),
+        _ => Bad::Malformed("a line does not end in CRLF"),
+    }
+}

@@ -1,0 +1,118 @@
+//! Moves a message from its body to its connection: frames are gathered, put into their framing and written, one batch at a time.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http_body::Body as _;
+
+use super::encode::{Encoder, Mismatch};
+use super::framing::Length;
+use super::outbox::Outbox;
+use crate::body::Body;
+use crate::fault::Fault;
+use crate::net::Stream;
+
+/// What is gathered before it is written.
+const GATHER: usize = 64 * 1024;
+
+/// A message on its way out.
+#[derive(Debug)]
+pub(super) struct Pump {
+    encoder: Encoder,
+    out: Outbox,
+    body: Option<Body>,
+    begun: bool,
+    cut: bool,
+}
+
+/// Why the body did not come to its end.
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// It failed.
+    Failed(Fault),
+    /// It is longer or shorter than its head announced.
+    Mismatch,
+}
+
+impl Pump {
+    /// A message whose head is in `out` already.
+    pub(super) fn new(encoder: Encoder, out: Outbox, body: Option<Body>) -> Self {
+        let begun = out.is_empty();
+        Self {
+            encoder,
+            out,
+            body,
+            begun,
+            cut: false,
+        }
+    }
+
+    /// Whether something of the message was written.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether all of the message was written.
+    pub(super) fn is_over(&self) -> bool {
+        self.body.is_none() && self.out.is_empty()
+    }
+
+    /// Whether the end of the message is the end of the connection.
+    pub(super) fn ends_with_connection(&self) -> bool {
+        self.encoder.length() == Length::UntilClose
+    }
+
+    /// Whether the body did not come to its end; what was taken of it before is still written.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Forgets what was not written.
+    pub(super) fn give_up(&mut self) {
+        self.body = None;
+        self.out = Outbox::default();
+    }
+
+    /// Takes frames of the body, unless what was taken before is not written yet. Ready when there
+    /// is no more of it, or enough; pending when the body is.
+    pub(super) fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cut>> {
+        if self.begun && !self.out.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while let Some(body) = &mut self.body
+            && self.out.len() < GATHER
+        {
+            let added = match ready!(Pin::new(body).poll_frame(cx)) {
+                Some(Ok(frame)) => self.encoder.frame(frame, &mut self.out),
+                Some(Err(fault)) => return Poll::Ready(Err(self.cut(Cut::Failed(fault)))),
+                None => {
+                    self.body = None;
+                    self.encoder.end(&mut self.out)
+                }
+            };
+            if let Err(Mismatch) = added {
+                return Poll::Ready(Err(self.cut(Cut::Mismatch)));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn cut(&mut self, why: Cut) -> Cut {
+        self.body = None;
+        self.cut = true;
+        why
+    }
+
+    /// Writes what was gathered.
+    pub(super) fn poll_write(
+        &mut self,
+        stream: &mut Stream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = self.out.len();
+        let written = self.out.poll_write(stream, cx);
+        self.begun |= self.out.len() < before;
+        written
+    }
+}

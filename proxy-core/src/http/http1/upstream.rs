@@ -1,0 +1,299 @@
+//! One HTTP/1.1 connection to an upstream: writes a request and reads its response, in the task of whoever asks.
+//!
+//! The body of the request goes up while the response is awaited, and on while the response's body
+//! comes down: an upstream may answer early. It does not decide which connection is used: that is the pool's.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+
+use super::buffer::Buffer;
+use super::chunked::Malformed;
+use super::decode::{Decoded, Decoder};
+use super::encode;
+use super::head::{self, Bad, ResponseHead, Scan};
+use super::outbox::Outbox;
+use super::pump::{Cut, Pump};
+use super::upgrade::Handover;
+use crate::body::Body;
+use crate::fault::{Fault, Reason};
+use crate::net::Stream;
+
+/// A small body that came with its head is handed on at once up to this size.
+const WHOLE: u64 = 64 * 1024;
+
+/// A connection between two exchanges, or in one.
+#[derive(Debug)]
+pub(in crate::http) struct Wire {
+    stream: Stream,
+    buffer: Buffer,
+    max_headers: usize,
+}
+
+/// A response's head, and what is to come.
+#[derive(Debug)]
+pub(in crate::http) struct Received {
+    pub(in crate::http) response: Response<()>,
+    pub(in crate::http) rest: Rest,
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(in crate::http) enum Failed {
+    /// Nothing of the request was sent: here it is.
+    Unsent(Box<Request<Body>>, io::Error),
+    /// The request's own body failed.
+    Body(Fault),
+    /// The connection ended before the response's head did.
+    Lost {
+        /// Whether some of the request was sent.
+        sent: bool,
+        /// Whether some of the head came.
+        begun: bool,
+        cause: io::Error,
+    },
+    /// What came is no response.
+    NotHttp(&'static str),
+    /// The response's head exceeds the limit.
+    TooLarge,
+}
+
+impl Wire {
+    pub(in crate::http) fn new(stream: Stream, max_headers: usize) -> Self {
+        Self {
+            stream,
+            buffer: Buffer::default(),
+            max_headers,
+        }
+    }
+
+    /// Whether the upstream has neither closed the connection nor sent something unasked, as far as
+    /// is known. Costs no system call as long as nothing has come.
+    pub(in crate::http) fn is_open(&self) -> bool {
+        self.buffer.is_empty() && self.stream.is_quiet()
+    }
+
+    /// Gives back the memory that an idle connection does not need.
+    pub(in crate::http) fn rest(&mut self) {
+        self.buffer.release();
+    }
+
+    /// Sends a request and waits for the head of its response. `proceed` is called when the upstream asks for the body.
+    pub(in crate::http) async fn exchange(
+        &mut self,
+        mut sending: Sending,
+        proceed: impl Fn(),
+    ) -> Result<Received, Failed> {
+        let mut scan = Scan::default();
+        let head = std::future::poll_fn(|cx| {
+            sending.poll_upload(&mut self.stream, cx)?;
+            loop {
+                let head = self.take_head(&mut scan, &sending.method)?;
+                match head {
+                    Some(head) if is_interim(head.response.status()) => {
+                        if head.response.status() == StatusCode::CONTINUE {
+                            proceed();
+                        }
+                        continue;
+                    }
+                    Some(head) => return Poll::Ready(Ok(head)),
+                    None => {}
+                }
+                let filled = ready!(self.buffer.poll_fill(&mut self.stream, cx));
+                let cause = match filled {
+                    Ok(0) => io::ErrorKind::UnexpectedEof.into(),
+                    Ok(_) => continue,
+                    Err(error) => error,
+                };
+                let (sent, begun) = (sending.upload.pump.has_begun(), !self.buffer.is_empty());
+                let cause = sending.upload.broken.take().unwrap_or(cause);
+                return Poll::Ready(Err(Failed::Lost { sent, begun, cause }));
+            }
+        })
+        .await?;
+        let decoder = Decoder::new(head.length, self.max_headers);
+        let keep_alive = head.keep_alive;
+        Ok(Received {
+            response: head.response,
+            rest: Rest {
+                decoder,
+                upload: sending.upload,
+                keep_alive,
+            },
+        })
+    }
+
+    fn take_head(
+        &mut self,
+        scan: &mut Scan,
+        method: &Method,
+    ) -> Result<Option<ResponseHead>, Failed> {
+        head::response(&mut self.buffer, scan, self.max_headers, method).map_err(|bad| match bad {
+            Bad::Malformed(what) => Failed::NotHttp(what),
+            Bad::Version => Failed::NotHttp("another version of HTTP"),
+            Bad::TooLarge => Failed::TooLarge,
+        })
+    }
+
+    /// Begins to send a request. Where it has no body and nothing of it can be written, it comes back.
+    pub(in crate::http) fn send(&mut self, request: Request<Body>) -> Result<Sending, Failed> {
+        let mut out = Outbox::default();
+        let encoder = encode::request(&request, &mut out);
+        let has_body = !request.body().is_end_stream();
+        if !has_body && let Err(error) = out.try_write(&self.stream) {
+            return Err(Failed::Unsent(Box::new(request), error));
+        }
+        let (head, body) = request.into_parts();
+        Ok(Sending {
+            method: head.method,
+            upload: Upload {
+                pump: Pump::new(encoder, out, has_body.then_some(body)),
+                broken: None,
+            },
+        })
+    }
+
+    /// The stream after a switch of protocols, with what came behind the 101.
+    pub(in crate::http) fn switch(mut self) -> Handover {
+        let ahead = self.buffer.take_all().to_vec();
+        Handover::now(self.stream.with_ahead(ahead))
+    }
+}
+
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(in crate::http) struct Sending {
+    method: Method,
+    upload: Upload,
+}
+
+impl Sending {
+    /// Goes on sending; fails only where the request itself does. An upstream that takes no more may have answered.
+    fn poll_upload(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Result<(), Failed> {
+        match self.upload.poll(stream, cx) {
+            Poll::Ready(Err(fault)) => Err(Failed::Body(fault)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What is still to be sent of a request.
+#[derive(Debug)]
+struct Upload {
+    pump: Pump,
+    /// Why the upstream takes no more.
+    broken: Option<io::Error>,
+}
+
+impl Upload {
+    /// Ready when all of it was sent, or no more of it can be. Fails where the body fails.
+    fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        while !self.pump.is_over() {
+            let gathered = match self.pump.poll_gather(cx) {
+                Poll::Ready(Err(Cut::Failed(fault))) => return Poll::Ready(Err(fault)),
+                Poll::Ready(Err(Cut::Mismatch)) => {
+                    let detail = "the request body does not have the length that it announced";
+                    return Poll::Ready(Err(Fault::maybe_seen(Reason::RequestError, detail)));
+                }
+                gathered => gathered,
+            };
+            match ready!(self.pump.poll_write(stream, cx)) {
+                Ok(()) if gathered.is_pending() => return Poll::Pending,
+                Ok(()) => {}
+                Err(error) => {
+                    self.broken = Some(error);
+                    self.pump.give_up();
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The rest of an exchange whose response's head has come.
+#[derive(Debug)]
+pub(in crate::http) struct Rest {
+    decoder: Decoder,
+    upload: Upload,
+    keep_alive: bool,
+}
+
+impl Rest {
+    /// The whole body, where it came with the head or there is none.
+    pub(in crate::http) fn whole(&mut self, wire: &mut Wire) -> Option<Bytes> {
+        match &mut self.decoder {
+            Decoder::Exact(left) if *left <= WHOLE.min(wire.buffer.len() as u64) => {
+                let length = std::mem::take(left);
+                Some(wire.buffer.take(length as usize))
+            }
+            _ => None,
+        }
+    }
+
+    /// The next frame of the response's body; `None` at its end.
+    pub(in crate::http) fn poll_frame(
+        &mut self,
+        wire: &mut Wire,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if let Poll::Ready(Err(fault)) = self.upload.poll(&mut wire.stream, cx) {
+            return Poll::Ready(Some(Err(fault)));
+        }
+        loop {
+            match self.decoder.step(&mut wire.buffer) {
+                Ok(Decoded::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Decoded::Over) => return Poll::Ready(None),
+                Ok(Decoded::Starved) => {}
+                Err(Malformed(what)) => {
+                    let detail = format!("the response body is malformed: {what}");
+                    let fault = Fault::maybe_seen(Reason::ResponseIncomplete, detail);
+                    return Poll::Ready(Some(Err(fault)));
+                }
+            }
+            let cause = match ready!(wire.buffer.poll_fill(&mut wire.stream, cx)) {
+                Ok(0) if self.decoder.closed() => continue,
+                Ok(0) => io::ErrorKind::UnexpectedEof.into(),
+                Ok(_) => continue,
+                Err(error) => error,
+            };
+            let detail = "the response body ended too early";
+            let fault = Fault::maybe_seen(Reason::ResponseIncomplete, detail).because(cause);
+            return Poll::Ready(Some(Err(fault)));
+        }
+    }
+
+    /// Whether all of the response was taken.
+    pub(in crate::http) fn is_over(&self) -> bool {
+        self.decoder.is_over()
+    }
+
+    /// Bytes that are left, where that is known.
+    pub(in crate::http) fn size_hint(&self) -> SizeHint {
+        self.decoder.size_hint()
+    }
+
+    /// Whether the connection can carry another exchange after this one.
+    pub(in crate::http) fn leaves_usable(&mut self, wire: &mut Wire) -> bool {
+        if !self.keep_alive || !self.is_over() || self.upload.broken.is_some() {
+            return false;
+        }
+        if !self.upload.pump.is_over() {
+            // Only what can be sent right now: nobody waits for the rest any more.
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            if !matches!(
+                self.upload.poll(&mut wire.stream, &mut cx),
+                Poll::Ready(Ok(()))
+            ) {
+                return false;
+            }
+        }
+        self.upload.broken.is_none() && wire.is_open()
+    }
+}
