@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName, Request, Response};
+use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::Service;
 
@@ -235,37 +236,116 @@ where
 {
     type Response = Response<Body>;
     type Error = Fault;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>>;
+    type Future = BalanceFuture<S::Future>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let exchange = request.extensions().get::<Exchange>().cloned();
+        let picked = match &exchange {
+            Some(exchange) => exchange.story(|story| self.pick(&story.tried)),
+            None => self.pick(&[]),
+        };
+        if let Some((endpoint, service)) = picked {
+            return BalanceFuture::Sent {
+                trial: Trial::begin(self.set(), endpoint, service, exchange, request),
+            };
+        }
         let balance = self.clone();
-        Box::pin(async move {
-            let exchange = request.extensions().get::<Exchange>().cloned();
-            let (endpoint, mut service) = balance.choose(exchange.as_ref()).await?;
-            let is_first = exchange.as_ref().is_some_and(|exchange| {
-                exchange.story(|story| {
-                    story.tried.push(endpoint.address());
-                    story.tried.len() == 1
-                })
-            });
-            let mut attempt =
-                Attempt::begin(Arc::clone(balance.set()), endpoint, exchange, is_first);
-            match service.call(request).await {
-                Ok(mut response) => {
-                    attempt.answered(outcome_of_head(&response));
-                    response.body_mut().watch(Box::new(attempt));
-                    Ok(response)
+        BalanceFuture::Waiting {
+            trial: Box::pin(async move {
+                let (endpoint, service) = balance.choose(exchange.as_ref()).await?;
+                Trial::begin(balance.set(), endpoint, service, exchange, request).await
+            }),
+        }
+    }
+}
+
+pin_project! {
+    /// The response of [`Balance`].
+    #[project = Step]
+    pub enum BalanceFuture<F> {
+        /// An endpoint was picked.
+        Sent {
+            #[pin]
+            trial: Trial<F>,
+        },
+        /// There is no endpoint yet.
+        Waiting {
+            trial: Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>>,
+        },
+    }
+}
+
+impl<F> Future for BalanceFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Fault>>,
+{
+    type Output = Result<Response<Body>, Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Step::Sent { trial } => trial.poll(cx),
+            Step::Waiting { trial } => trial.as_mut().poll(cx),
+        }
+    }
+}
+
+pin_project! {
+    /// One request on its way to one endpoint.
+    pub struct Trial<F> {
+        #[pin]
+        inner: F,
+        attempt: Option<Box<Attempt>>,
+    }
+}
+
+impl<F> Trial<F> {
+    fn begin<S>(
+        set: &Arc<EndpointSet>,
+        endpoint: Arc<Endpoint>,
+        mut service: S,
+        exchange: Option<Exchange>,
+        request: Request<Body>,
+    ) -> Self
+    where
+        S: Service<Request<Body>, Future = F>,
+    {
+        let is_first = exchange.as_ref().is_some_and(|exchange| {
+            exchange.story(|story| {
+                story.tried.push(endpoint.address());
+                story.tried.len() == 1
+            })
+        });
+        let attempt = Attempt::begin(Arc::clone(set), endpoint, exchange, is_first);
+        Self {
+            inner: service.call(request),
+            attempt: Some(Box::new(attempt)),
+        }
+    }
+}
+
+impl<F> Future for Trial<F>
+where
+    F: Future<Output = Result<Response<Body>, Fault>>,
+{
+    type Output = Result<Response<Body>, Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut result = ready!(this.inner.poll(cx));
+        if let Some(mut attempt) = this.attempt.take() {
+            match &mut result {
+                Ok(response) => {
+                    attempt.answered(outcome_of_head(response));
+                    response.body_mut().watch(attempt);
                 }
-                Err(fault) => {
-                    attempt.answered(outcome_of_fault(&fault));
-                    Err(fault)
-                }
+                Err(fault) => attempt.answered(outcome_of_fault(fault)),
             }
-        })
+        }
+        Poll::Ready(result)
     }
 }
 
@@ -274,16 +354,14 @@ where
     F: Fn(&Arc<Endpoint>) -> S,
     S: Clone,
 {
+    /// An endpoint as soon as the first look-up has ended.
     async fn choose(&self, exchange: Option<&Exchange>) -> Result<(Arc<Endpoint>, S), Fault> {
-        let tried = exchange
-            .map(|exchange| exchange.story(|story| story.tried.clone()))
-            .unwrap_or_default();
-        if let Some(picked) = self.pick(&tried) {
-            return Ok(picked);
-        }
         if !self.set().is_settled() {
             let _ = tokio::time::timeout(FIRST_LOOKUP, self.set().settled()).await;
         }
+        let tried = exchange
+            .map(|exchange| exchange.story(|story| story.tried.clone()))
+            .unwrap_or_default();
         self.pick(&tried).ok_or_else(|| self.set().absence())
     }
 }

@@ -105,19 +105,23 @@ fn clean_request(request: &mut Request<Body>) -> Result<(), Fault> {
         return Err(refuse("CONNECT is not served"));
     }
     check_authority(request)?;
-    if !is_only_chunked(request.headers()) {
+    let met = Met::among(request.headers());
+    if met.hop && !is_only_chunked(request.headers()) {
         return Err(refuse(
             "the request has a transfer coding other than chunked",
         ));
     }
-    let upgrade = wanted_upgrade(request.version(), request.headers());
-    let headers = request.headers_mut();
-    strip(headers);
+    let upgrade = match met.hop {
+        true => wanted_upgrade(request.version(), request.headers()),
+        false => None,
+    };
+    strip(request.headers_mut(), met);
     match upgrade {
-        Some(protocol) => restore_upgrade(headers, protocol),
-        None => {
+        Some(protocol) => restore_upgrade(request.headers_mut(), protocol),
+        None if met.hop => {
             request.extensions_mut().remove::<Handover>();
         }
+        None => {}
     }
     Ok(())
 }
@@ -129,7 +133,8 @@ fn clean_response(response: &mut Response<Body>) {
     } else {
         None
     };
-    strip(response.headers_mut());
+    let met = Met::among(response.headers());
+    strip(response.headers_mut(), met);
     if let Some(protocol) = upgrade {
         restore_upgrade(response.headers_mut(), protocol);
     }
@@ -201,19 +206,32 @@ fn restore_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
-/// Removes what ends at this hop. One pass decides, so that the common message costs no look-up.
-fn strip(headers: &mut HeaderMap) {
-    let mut found = false;
-    let mut has_te = false;
-    for name in headers.keys() {
-        // Lengths first: few other fields in use share them.
-        match name.as_str().len() {
-            2 => has_te |= *name == TE,
-            7 | 10 | 16 | 17 => found |= is_hop_by_hop(name),
-            _ => {}
+/// What one pass over the names finds, so that the common message costs no look-up.
+#[derive(Clone, Copy)]
+struct Met {
+    /// A field that ends at this hop.
+    hop: bool,
+    te: bool,
+}
+
+impl Met {
+    fn among(headers: &HeaderMap) -> Self {
+        let (mut hop, mut te) = (false, false);
+        for name in headers.keys() {
+            // Lengths first: few other fields in use share them.
+            match name.as_str().len() {
+                2 => te |= *name == TE,
+                7 | 10 | 16 | 17 => hop |= is_hop_by_hop(name),
+                _ => {}
+            }
         }
+        Self { hop, te }
     }
-    if !found && !has_te {
+}
+
+/// Removes what ends at this hop.
+fn strip(headers: &mut HeaderMap, Met { hop, te: has_te }: Met) {
+    if !hop && !has_te {
         return;
     }
     let listed: Vec<HeaderName> = headers

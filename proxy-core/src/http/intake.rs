@@ -3,21 +3,17 @@
 use std::sync::Arc;
 
 use http::Request;
-use http::header::UPGRADE;
 
 use crate::body::Body;
 use crate::net::Connection;
 use crate::telemetry::Exchange;
 
-/// Gives a request its [`Exchange`], and its connection's [`Arc`] where it asks for an upgrade.
+/// Gives a request its [`Exchange`].
 pub(super) fn begin(connection: &Arc<Connection>, request: &mut Request<Body>) {
     connection.begin();
     let counters = Arc::clone(connection.counters());
     let exchange = Exchange::begin(counters, Some(Arc::clone(connection) as _));
     request.extensions_mut().insert(exchange);
-    if request.headers().contains_key(UPGRADE) {
-        request.extensions_mut().insert(Arc::clone(connection));
-    }
 }
 
 /// A request waits for the head of its response until this is dropped.

@@ -45,7 +45,7 @@ pub fn upstream(
     let retry = plan
         .retry
         .as_ref()
-        .map(|retry| RetryLayer::new(retry.params.clone(), Arc::clone(budget)));
+        .map(|retry| RetryLayer::lending(retry.params.clone(), Arc::clone(budget)));
     let service = ServiceBuilder::new()
         // Outermost: all tries and the pauses between them share one deadline.
         .option_layer(

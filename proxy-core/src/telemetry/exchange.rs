@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use http::request;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -46,6 +47,7 @@ struct Inner {
     timed_out: AtomicBool,
     wants_fresh: AtomicBool,
     received: AtomicU64,
+    head: Mutex<Option<request::Parts>>,
     story: Mutex<Story>,
 }
 
@@ -59,6 +61,7 @@ impl Exchange {
             timed_out: AtomicBool::new(false),
             wants_fresh: AtomicBool::new(false),
             received: AtomicU64::new(0),
+            head: Mutex::new(None),
             story: Mutex::default(),
         }))
     }
@@ -96,6 +99,17 @@ impl Exchange {
     /// Whether tries must go out on connections that were never idle.
     pub fn wants_fresh(&self) -> bool {
         self.0.wants_fresh.load(Relaxed)
+    }
+
+    /// Lays down the head of a request that was sent, so that a retry finds it: it need not be copied
+    /// for requests that are not retried. The head must not hold this exchange itself.
+    pub fn lay_down(&self, head: request::Parts) {
+        *self.0.head.lock() = Some(head);
+    }
+
+    /// Takes up the head that was laid down last.
+    pub fn take_up(&self) -> Option<request::Parts> {
+        self.0.head.lock().take()
     }
 
     /// Adds to the bytes of the request's body.

@@ -8,8 +8,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// The header's name.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
 /// A new root: version 00, random ids, not sampled.
 fn new_traceparent() -> HeaderValue {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
@@ -57,21 +55,37 @@ pub fn trace_id(traceparent: &HeaderValue) -> Option<&str> {
 
 /// Fills `digits` with hexadecimal digits, the last of which is never 0: an id of zeros is invalid.
 fn fill(digits: &mut [u8]) {
-    for chunk in digits.chunks_mut(16) {
-        let random = fastrand::u64(..).to_le_bytes();
-        for (pair, byte) in chunk.chunks_mut(2).zip(random) {
-            pair[0] = HEX[usize::from(byte >> 4)];
-            pair[1] = HEX[usize::from(byte & 15)];
-        }
+    for chunk in digits.chunks_exact_mut(16) {
+        chunk.copy_from_slice(&hexadecimal(fastrand::u64(..)));
     }
     if let Some(last) = digits.last_mut() {
         *last = if *last == b'0' { b'1' } else { *last };
     }
 }
 
+/// Sixteen digits, all at once: each half-byte gets a byte of its own, and those above 9 are moved to the letters.
+fn hexadecimal(number: u64) -> [u8; 16] {
+    const EACH: u128 = 0x0101_0101_0101_0101_0101_0101_0101_0101;
+    let mut spread = u128::from(number);
+    spread = (spread | spread << 32) & 0x0000_0000_ffff_ffff_0000_0000_ffff_ffff;
+    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff;
+    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff;
+    spread = (spread | spread << 4) & (0x0f * EACH);
+    let letters = ((spread + 6 * EACH) >> 4) & EACH;
+    let digits = spread + u128::from(b'0') * EACH + letters * u128::from(b'a' - b'0' - 10);
+    digits.to_be_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        for number in [0, 1, u64::MAX, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210] {
+            assert_eq!(hexadecimal(number), format!("{number:016x}").as_bytes());
+        }
+    }
 
     #[test]
     fn what_is_made_can_be_read() {

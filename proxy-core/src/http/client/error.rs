@@ -45,16 +45,18 @@ pub(super) fn unsent(address: SocketAddr, error: hyper::Error) -> Fault {
     Fault::unseen(Reason::ConnectionTerminated, detail).because(error)
 }
 
+/// The fault of a request of which nothing could be written to an HTTP/1.1 connection.
+pub(super) fn unsent_http1(address: SocketAddr, cause: std::io::Error) -> Fault {
+    let detail = format!("the connection to {address} closed before the request was sent");
+    Fault::unseen(Reason::ConnectionTerminated, detail).because(cause)
+}
+
 /// The fault of an HTTP/1.1 exchange without a response.
 pub(super) fn http1(address: SocketAddr, failed: Failed) -> Fault {
     match failed {
-        Failed::Unsent(_, cause)
-        | Failed::Lost {
+        Failed::Lost {
             sent: false, cause, ..
-        } => {
-            let detail = format!("the connection to {address} closed before the request was sent");
-            Fault::unseen(Reason::ConnectionTerminated, detail).because(cause)
-        }
+        } => unsent_http1(address, cause),
         Failed::Body(fault) => fault,
         Failed::Lost { cause, .. } => {
             let detail = format!("{address} closed the connection before it answered");

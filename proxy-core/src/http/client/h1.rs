@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -17,7 +17,10 @@ use super::streaming::Streaming;
 use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
 use crate::http::expect::Gate;
-use crate::http::http1::{Failed, Rest, Wire};
+use crate::http::http1::{Failed, ResponseHead, Sending, Wire};
+use crate::telemetry::Exchange;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Sweeps that a connection may have been idle through for a request that may not be repeated. A
 /// sweep comes every second, and no server in wide use closes an idle connection sooner than
@@ -39,7 +42,7 @@ pub(super) struct Pool {
 
 #[derive(Debug, Default)]
 struct State {
-    idle: Vec<Connection>,
+    idle: Vec<Box<Connection>>,
     open: usize,
     waiting: VecDeque<oneshot::Sender<Offer>>,
     /// Sweeps so far: the pool's clock, so that no request reads one.
@@ -53,7 +56,7 @@ struct State {
 /// What someone in line gets: a connection, or the right to open one.
 #[derive(Debug)]
 enum Offer {
-    Connection(Connection),
+    Connection(Box<Connection>),
     Place(Place),
 }
 
@@ -125,8 +128,13 @@ impl Pool {
         }
     }
 
+    /// An idle connection, if there is one that will do.
+    pub(super) fn idle(&self, reuse: Reuse) -> Option<Box<Connection>> {
+        self.pop_idle(&mut self.state.lock(), reuse)
+    }
+
     /// A connection that is ready to send.
-    pub(super) async fn take(self: &Arc<Self>, reuse: Reuse) -> Result<Connection, Fault> {
+    pub(super) async fn take(self: &Arc<Self>, reuse: Reuse) -> Result<Box<Connection>, Fault> {
         match self.claim(reuse) {
             Claim::Got(Offer::Connection(connection)) => Ok(connection),
             Claim::Got(Offer::Place(place)) => self.open(place).await,
@@ -150,7 +158,7 @@ impl Pool {
         }
         if !state.idle.is_empty() {
             // The idle ones will not do, and there is no room for another: the oldest makes way.
-            let Connection { place, .. } = state.idle.remove(0);
+            let Connection { place, .. } = *state.idle.remove(0);
             return Claim::Got(Offer::Place(place));
         }
         if state.waiting.len() >= self.target.params.pending {
@@ -201,7 +209,7 @@ impl Pool {
         &self,
         state: &mut parking_lot::MutexGuard<'_, State>,
         reuse: Reuse,
-    ) -> Option<Connection> {
+    ) -> Option<Box<Connection>> {
         if reuse == Reuse::None {
             return None;
         }
@@ -235,20 +243,20 @@ impl Pool {
         Fault::unseen(Reason::ConnectionLimitReached, detail)
     }
 
-    async fn open(self: &Arc<Self>, place: Place) -> Result<Connection, Fault> {
+    async fn open(self: &Arc<Self>, place: Place) -> Result<Box<Connection>, Fault> {
         let stream = self.target.connect().await?;
-        Ok(Connection {
+        Ok(Box::new(Connection {
             wire: Wire::new(stream, self.target.params.max_headers),
             opened: Instant::now(),
             parked: 0,
             idle: sweeps(self.target.params.idle),
             reused: false,
             place,
-        })
+        }))
     }
 
     /// Takes back a connection that can carry another exchange.
-    pub(super) fn park(&self, mut connection: Connection) {
+    pub(super) fn park(&self, mut connection: Box<Connection>) {
         connection.wire.rest();
         let mut state = self.state.lock();
         if connection.reused {
@@ -276,43 +284,87 @@ fn sweeps(time: Duration) -> u64 {
     time.as_secs().max(1)
 }
 
-impl Connection {
-    /// Sends the request and waits for the head of its response, to which the connection is then bound.
-    pub(super) async fn send(
-        mut self,
-        pool: &Arc<Pool>,
-        request: Request<Body>,
-        gate: Option<&Gate>,
-    ) -> Result<Response<Body>, Failed> {
-        let sending = self.wire.send(request)?;
-        let open = || gate.into_iter().for_each(Gate::open);
-        let received = self.wire.exchange(sending, open).await?;
-        if let Some(announced) = announced_idle(received.response.headers()) {
-            self.idle = self.idle.min(announced);
+/// A request that was not sent yet. Whatever becomes of it, its head is laid down for a retry.
+pub(super) struct Carried {
+    request: Request<Body>,
+    exchange: Option<Exchange>,
+}
+
+impl Carried {
+    pub(super) fn new(request: Request<Body>, exchange: Option<Exchange>) -> Self {
+        Self { request, exchange }
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.exchange.take() {
+            exchange.lay_down(std::mem::take(&mut self.request).into_parts().0);
         }
-        Ok(self.bind(pool, received.response, received.rest))
+    }
+}
+
+/// A request on its connection.
+pub(super) struct Sent {
+    connection: Box<Connection>,
+    sending: Sending,
+}
+
+impl Connection {
+    /// Begins to send a request; one without a body comes back where nothing of it could be written.
+    pub(super) fn send(
+        mut self: Box<Self>,
+        mut carried: Carried,
+    ) -> Result<Sent, (Carried, std::io::Error)> {
+        match self.wire.send(&mut carried.request) {
+            Ok(sending) => Ok(Sent {
+                connection: self,
+                sending,
+            }),
+            Err(error) => Err((carried, error)),
+        }
+    }
+}
+
+impl Sent {
+    /// Whether the connection carried an exchange before this one.
+    pub(super) fn is_reused(&self) -> bool {
+        self.connection.reused
     }
 
-    /// Gives the connection back once the response is over, which may be now.
-    fn bind(mut self, pool: &Arc<Pool>, head: Response<()>, mut rest: Rest) -> Response<Body> {
-        if head.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let mut response = head.map(|()| Body::empty());
-            response.extensions_mut().insert(self.wire.switch());
-            response
-                .body_mut()
-                .watch(Box::new(Held { _place: self.place }));
+    /// Waits for the head of the response.
+    pub(super) async fn answer(&mut self, gate: Option<&Gate>) -> Result<ResponseHead, Failed> {
+        let open = || gate.into_iter().for_each(Gate::open);
+        let wire = &mut self.connection.wire;
+        std::future::poll_fn(|cx| self.sending.poll_head(wire, cx, open)).await
+    }
+
+    /// Binds the connection to the response, and gives it back once that is over, which may be now.
+    pub(super) fn bind(self, pool: &Arc<Pool>, head: ResponseHead) -> Response<Body> {
+        let mut connection = self.connection;
+        if head.framed.keep_alive
+            && let Some(announced) = announced_idle(head.response.headers())
+        {
+            connection.idle = connection.idle.min(announced);
+        }
+        if head.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let Connection { wire, place, .. } = *connection;
+            let mut response = head.response.map(|()| Body::empty());
+            response.extensions_mut().insert(wire.switch());
+            response.body_mut().watch(Box::new(Held { _place: place }));
             return response;
         }
-        let body = match rest.whole(&mut self.wire) {
+        let mut rest = self.sending.rest(&head, &connection.wire);
+        let body = match rest.whole(&mut connection.wire) {
             Some(bytes) => {
-                if rest.leaves_usable(&mut self.wire) {
-                    pool.park(self);
+                if rest.leaves_usable(&mut connection.wire) {
+                    pool.park(connection);
                 }
                 Body::full(bytes)
             }
-            None => Body::boxed(Streaming::new(self, rest, Arc::downgrade(pool))),
+            None => Body::boxed(Streaming::new(connection, rest, Arc::downgrade(pool))),
         };
-        head.map(|()| body)
+        head.response.map(|()| body)
     }
 }
 
@@ -328,7 +380,7 @@ impl Watch for Held {
 /// The server's own idle timeout (`Keep-Alive: timeout=N`, as Node and Apache send it) in sweeps,
 /// less one for the way and one for the sweep's grain.
 fn announced_idle(headers: &HeaderMap) -> Option<u64> {
-    let value = headers.get("keep-alive")?.to_str().ok()?;
+    let value = headers.get(&KEEP_ALIVE)?.to_str().ok()?;
     let seconds = value
         .split(',')
         .find_map(|part| part.trim().strip_prefix("timeout="))?;

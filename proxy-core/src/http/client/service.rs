@@ -12,7 +12,7 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response};
 use tower::Service;
 
-use super::h1::Reuse;
+use super::h1::{Carried, Reuse, Sent};
 use super::prepare::{Names, for_http1, for_http2};
 use super::{error, h1, h2};
 use crate::body::Body;
@@ -162,67 +162,82 @@ impl Service<Request<Body>> for Client {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let shared = Arc::clone(&self.shared);
-        // The request is made ready before it moves into its future, because every move of it costs.
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         match &self.shared.pool {
-            Pool::Http1(pool) => {
-                for_http1(&mut request, &shared.names);
-                let pool = Arc::clone(pool);
-                Box::pin(async move { shared.send_http1(&pool, request).await })
-            }
+            Pool::Http1(pool) => send_http1(&self.shared, pool, request),
             Pool::Http2(pool) => {
-                for_http2(&mut request, &shared.names);
-                let pool = Arc::clone(pool);
+                let (shared, pool) = (Arc::clone(&self.shared), Arc::clone(pool));
                 Box::pin(async move { shared.send_http2(&pool, request).await })
             }
         }
     }
 }
 
-impl Shared {
-    async fn send_http1(
-        &self,
-        pool: &Arc<h1::Pool>,
-        mut request: Request<Body>,
-    ) -> Result<Response<Body>, Fault> {
-        let gate = Gate::close(&mut request);
-        // A request that is not safe to repeat must not meet a connection that is about to close.
-        let reuse = if request
-            .extensions()
-            .get::<Exchange>()
-            .is_some_and(Exchange::wants_fresh)
-        {
-            Reuse::None
-        } else if self.repeatable.contains(request.method()) {
-            Reuse::Any
-        } else {
-            Reuse::Recent
-        };
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>>;
+
+/// Sends a request that has no body, or whose body has just begun. Where a connection is at hand, the
+/// head is written here and now, and what is left for the future is to wait for the response: a
+/// future that held the request would cost its moves.
+fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<Body>) -> Answer {
+    for_http1(&mut request, &shared.names);
+    let gate = Gate::close(&mut request);
+    let exchange = request.extensions_mut().remove::<Exchange>();
+    // A request that is not safe to repeat must not meet a connection that is about to close.
+    let reuse = if exchange.as_ref().is_some_and(Exchange::wants_fresh) {
+        Reuse::None
+    } else if shared.repeatable.contains(request.method()) {
+        Reuse::Any
+    } else {
+        Reuse::Recent
+    };
+    let mut carried = Carried::new(request, exchange);
+    let (shared, pool) = (Arc::clone(shared), Arc::clone(pool));
+    while let Some(connection) = pool.idle(reuse) {
+        shared.counters.tries.fetch_add(1, Relaxed);
+        match connection.send(carried) {
+            Ok(sent) => return Box::pin(async move { shared.answer(&pool, sent, gate).await }),
+            // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
+            Err((unsent, _)) => carried = unsent,
+        }
+    }
+    Box::pin(async move {
         loop {
             let connection = pool.take(reuse).await?;
             let reused = connection.reused;
-            self.counters.tries.fetch_add(1, Relaxed);
-            match connection.send(pool, request, gate.as_ref()).await {
-                Ok(mut response) => {
-                    if let Some(gate) = gate {
-                        gate.answered(&mut response);
-                    }
-                    return Ok(response);
-                }
-                // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
-                Err(Failed::Unsent(unsent, _)) if reused => request = *unsent,
-                Err(failed) => {
-                    let stale = reused && matches!(failed, Failed::Lost { begun: false, .. });
-                    let fault = error::http1(self.address, failed);
-                    if stale {
-                        pool.found_stale();
-                        return Err(fault.on_stale_connection());
-                    }
-                    return Err(fault);
-                }
+            shared.counters.tries.fetch_add(1, Relaxed);
+            match connection.send(carried) {
+                Ok(sent) => return shared.answer(&pool, sent, gate).await,
+                Err((unsent, _)) if reused => carried = unsent,
+                Err((_, error)) => return Err(error::unsent_http1(shared.address, error)),
             }
         }
+    })
+}
+
+impl Shared {
+    async fn answer(
+        &self,
+        pool: &Arc<h1::Pool>,
+        mut sent: Sent,
+        gate: Option<Gate>,
+    ) -> Result<Response<Body>, Fault> {
+        let failed = match sent.answer(gate.as_ref()).await {
+            Ok(head) => {
+                let mut response = sent.bind(pool, head);
+                if let Some(gate) = gate {
+                    gate.answered(&mut response);
+                }
+                return Ok(response);
+            }
+            Err(failed) => failed,
+        };
+        let stale = sent.is_reused() && matches!(failed, Failed::Lost { begun: false, .. });
+        let fault = error::http1(self.address, failed);
+        if stale {
+            pool.found_stale();
+            return Err(fault.on_stale_connection());
+        }
+        Err(fault)
     }
 
     async fn send_http2(
@@ -230,6 +245,13 @@ impl Shared {
         pool: &h2::Pool,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Fault> {
+        for_http2(&mut request, &self.names);
+        if let Some(exchange) = request.extensions_mut().remove::<Exchange>() {
+            // hyper consumes the head: what a retry finds is a copy.
+            let (head, body) = request.into_parts();
+            exchange.lay_down(head.clone());
+            request = Request::from_parts(head, body);
+        }
         let mut given_back = 0;
         loop {
             let stream = pool.take().await?;

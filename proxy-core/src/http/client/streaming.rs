@@ -28,13 +28,13 @@ pub(super) struct Streaming {
 
 #[derive(Debug)]
 struct Bound {
-    connection: Connection,
+    connection: Box<Connection>,
     rest: Rest,
     pool: Weak<Pool>,
 }
 
 impl Streaming {
-    pub(super) fn new(connection: Connection, rest: Rest, pool: Weak<Pool>) -> Self {
+    pub(super) fn new(connection: Box<Connection>, rest: Rest, pool: Weak<Pool>) -> Self {
         Self {
             bound: Some(Bound {
                 connection,

@@ -31,14 +31,11 @@ impl Survey {
         }
     }
 
-    /// Looks at one name.
-    pub(super) fn see(&mut self, name: &[u8]) {
-        if self.lower && name.iter().any(u8::is_ascii_uppercase) {
-            self.lower = false;
-        }
-        if self.title {
-            self.title = is_title(name);
-        }
+    /// Looks at one name; false when no further one can change what was found.
+    pub(super) fn see(&mut self, name: &[u8]) -> bool {
+        self.lower = self.lower && !name.iter().any(u8::is_ascii_uppercase);
+        self.title = self.title && is_title(name);
+        self.lower || self.title
     }
 
     /// What was found; none for lower case. `names` is asked only where neither rule holds.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, Version};
 use http_body::{Body as _, Frame};
 
@@ -101,9 +101,8 @@ fn write_size(out: &mut Vec<u8>, size: usize) {
 
 /// Writes a request's head and says how its body is to be written.
 pub(super) fn request(request: &Request<Body>, out: &mut Outbox) -> Encoder {
-    let headers = request.headers();
     let case = request.extensions().get::<FieldCase>();
-    let (length, announced) = request_length(request);
+    let mut length = Length::None;
     out.join(|joined| {
         joined.reserve(512);
         joined.extend_from_slice(request.method().as_str().as_bytes());
@@ -111,7 +110,9 @@ pub(super) fn request(request: &Request<Body>, out: &mut Outbox) -> Encoder {
         let path = request.uri().path_and_query();
         joined.extend_from_slice(path.map_or("/", |path| path.as_str()).as_bytes());
         joined.extend_from_slice(b" HTTP/1.1\r\n");
-        fields(joined, headers, case);
+        let written = fields(joined, request.headers(), case);
+        let announced;
+        (length, announced) = request_length(request, &written);
         if let Some(announced) = announced {
             announced.write(joined, case);
         }
@@ -144,12 +145,11 @@ impl Announced {
     }
 }
 
-fn request_length(request: &Request<Body>) -> (Length, Option<Announced>) {
-    let headers = request.headers();
-    if headers.contains_key(TRANSFER_ENCODING) {
+fn request_length(request: &Request<Body>, written: &Written) -> (Length, Option<Announced>) {
+    if written.coding {
         return (Length::Chunked, None);
     }
-    if let Some(length) = announced_length(headers) {
+    if let Some(length) = written.length {
         return (Length::exactly(length), None);
     }
     if request.body().is_end_stream() {
@@ -161,10 +161,6 @@ fn request_length(request: &Request<Body>) -> (Length, Option<Announced>) {
         Some(length) => (Length::exactly(length), Some(Announced::Length(length))),
         None => (Length::Chunked, Some(Announced::Chunked)),
     }
-}
-
-fn announced_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// What a response answers to.
@@ -184,27 +180,24 @@ pub(super) fn response(
     asked: Asked,
     out: &mut Outbox,
 ) -> (Encoder, bool) {
-    let headers = response.headers();
-    let (length, announced) = response_length(response, asked);
-    let mut keep_alive = asked.keep_alive && length != Length::UntilClose;
-    // Only what the proxy itself decided is left of `Connection`.
-    let connection = headers.get(CONNECTION);
-    keep_alive &= connection.is_none_or(|value| value != "close");
+    let (mut length, mut keep_alive) = (Length::None, asked.keep_alive);
     out.join(|joined| {
         joined.reserve(512);
         status_line(joined, response, asked.version);
-        fields(joined, headers, None);
+        let written = fields(joined, response.headers(), None);
+        let announced;
+        (length, announced) = response_length(response, asked, &written);
         if let Some(announced) = announced {
             announced.write(joined, None);
         }
-        if connection.is_none() {
-            match (keep_alive, asked.version == Version::HTTP_11) {
-                (false, true) => joined.extend_from_slice(b"connection: close\r\n"),
-                (true, false) => joined.extend_from_slice(b"connection: keep-alive\r\n"),
-                _ => {}
-            }
+        keep_alive &= length != Length::UntilClose && !written.closes;
+        match (keep_alive, asked.version == Version::HTTP_11) {
+            _ if written.connection => {}
+            (false, true) => joined.extend_from_slice(b"connection: close\r\n"),
+            (true, false) => joined.extend_from_slice(b"connection: keep-alive\r\n"),
+            _ => {}
         }
-        if !headers.contains_key(DATE) && !response.status().is_informational() {
+        if !written.date && !response.status().is_informational() {
             joined.extend_from_slice(b"date: ");
             with_date(|date| joined.extend_from_slice(date.as_bytes()));
             joined.extend_from_slice(b"\r\n");
@@ -227,11 +220,15 @@ fn status_line(out: &mut Vec<u8>, response: &Response<Body>, version: Version) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn response_length(response: &Response<Body>, asked: Asked) -> (Length, Option<Announced>) {
+fn response_length(
+    response: &Response<Body>,
+    asked: Asked,
+    written: &Written,
+) -> (Length, Option<Announced>) {
     if asked.head || framing::is_bodiless(response.status()) {
         return (Length::None, None);
     }
-    if let Some(length) = announced_length(response.headers()) {
+    if let Some(length) = written.length {
         return (Length::exactly(length), None);
     }
     match response.body().size_hint().exact() {
@@ -241,22 +238,40 @@ fn response_length(response: &Response<Body>, asked: Asked) -> (Length, Option<A
     }
 }
 
-fn fields(out: &mut Vec<u8>, headers: &HeaderMap, case: Option<&FieldCase>) {
-    for (name, value) in headers {
-        write_field(out, name, value, case);
-    }
+/// What was met among the fields that were written.
+#[derive(Default)]
+struct Written {
+    /// The value of Content-Length.
+    length: Option<u64>,
+    /// Whether there is a Transfer-Encoding.
+    coding: bool,
+    connection: bool,
+    /// Whether `Connection` says `close`: only what the proxy itself decided is left of it.
+    closes: bool,
+    date: bool,
 }
 
-fn write_field(
-    out: &mut Vec<u8>,
-    name: &HeaderName,
-    value: &HeaderValue,
-    case: Option<&FieldCase>,
-) {
-    write_name(out, name, case);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
-    out.extend_from_slice(b"\r\n");
+fn fields(out: &mut Vec<u8>, headers: &HeaderMap, case: Option<&FieldCase>) -> Written {
+    let mut written = Written::default();
+    for (name, value) in headers {
+        match name.as_str().len() {
+            4 => written.date |= *name == DATE,
+            10 if *name == CONNECTION => {
+                written.connection = true;
+                written.closes |= value == "close";
+            }
+            14 if *name == CONTENT_LENGTH => {
+                written.length = value.to_str().ok().and_then(|text| text.parse().ok());
+            }
+            17 => written.coding |= *name == TRANSFER_ENCODING,
+            _ => {}
+        }
+        write_name(out, name, case);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    written
 }
 
 thread_local! {

@@ -1,7 +1,7 @@
 //! Where a message ends, and whether its connection outlives it (RFC 9112, sections 6 and 9.3).
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
 
 /// How the end of a message's body is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +30,46 @@ impl Length {
     }
 }
 
-/// The length of a received request. A repeated Content-Length is made one.
-pub(super) fn of_request(version: Version, headers: &mut HeaderMap) -> Result<Length, Unclear> {
-    if headers.contains_key(TRANSFER_ENCODING) {
-        return chunked(version, headers);
+/// Which of the fields that frame a message it has: known from reading it, so that most are never looked up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::http) struct Framed {
+    pub(in crate::http) connection: bool,
+    pub(in crate::http) keep_alive: bool,
+    pub(in crate::http) length: bool,
+    pub(in crate::http) coding: bool,
+    pub(in crate::http) te: bool,
+    pub(in crate::http) upgrade: bool,
+    pub(in crate::http) expect: bool,
+}
+
+impl Framed {
+    /// Notes a field's name.
+    pub(super) fn see(&mut self, name: &HeaderName) {
+        match name.as_str().len() {
+            2 => self.te |= *name == TE,
+            6 => self.expect |= *name == EXPECT,
+            7 => self.upgrade |= *name == UPGRADE,
+            10 => {
+                self.connection |= *name == CONNECTION;
+                self.keep_alive |= name.as_str() == "keep-alive";
+            }
+            14 => self.length |= *name == CONTENT_LENGTH,
+            17 => self.coding |= *name == TRANSFER_ENCODING,
+            _ => {}
+        }
     }
-    Ok(content_length(headers)?.map_or(Length::None, Length::exactly))
+}
+
+/// The length of a received request. A repeated Content-Length is made one.
+pub(super) fn of_request(
+    version: Version,
+    framed: Framed,
+    headers: &mut HeaderMap,
+) -> Result<Length, Unclear> {
+    if framed.coding {
+        return chunked(version, framed, headers);
+    }
+    Ok(content_length(framed, headers)?.map_or(Length::None, Length::exactly))
 }
 
 /// The length of a received response to `method`.
@@ -43,14 +77,14 @@ pub(super) fn of_response(
     method: &Method,
     status: StatusCode,
     version: Version,
+    framed: Framed,
     headers: &mut HeaderMap,
 ) -> Result<Length, Unclear> {
-    let coded = if headers.contains_key(TRANSFER_ENCODING) {
-        Some(chunked(version, headers)?)
-    } else {
-        None
+    let coded = match framed.coding {
+        true => Some(chunked(version, framed, headers)?),
+        false => None,
     };
-    let length = content_length(headers)?;
+    let length = content_length(framed, headers)?;
     if *method == Method::HEAD || is_bodiless(status) {
         return Ok(Length::None);
     }
@@ -65,13 +99,12 @@ pub(super) fn is_bodiless(status: StatusCode) -> bool {
 }
 
 /// Whether the sender of this message keeps the connection open after it.
-pub(super) fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONNECTION).iter().peekable();
-    if values.peek().is_none() {
+pub(super) fn keeps_alive(version: Version, framed: Framed, headers: &HeaderMap) -> bool {
+    if !framed.connection {
         return version == Version::HTTP_11;
     }
     let (mut close, mut keep) = (false, false);
-    for value in values {
+    for value in headers.get_all(CONNECTION) {
         for token in value.as_bytes().split(|byte| *byte == b',') {
             let token = token.trim_ascii();
             close |= token.eq_ignore_ascii_case(b"close");
@@ -83,7 +116,7 @@ pub(super) fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
 
 /// A transfer coding, which must be `chunked` alone: any other would be lost on the way, and beside
 /// a length it could be read in two ways.
-fn chunked(version: Version, headers: &HeaderMap) -> Result<Length, Unclear> {
+fn chunked(version: Version, framed: Framed, headers: &HeaderMap) -> Result<Length, Unclear> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let only = codings
         .next()
@@ -94,13 +127,16 @@ fn chunked(version: Version, headers: &HeaderMap) -> Result<Length, Unclear> {
     if version != Version::HTTP_11 {
         return Err(Unclear("a transfer coding, which HTTP/1.0 does not know"));
     }
-    if headers.contains_key(CONTENT_LENGTH) {
+    if framed.length {
         return Err(Unclear("both a Content-Length and a Transfer-Encoding"));
     }
     Ok(Length::Chunked)
 }
 
-fn content_length(headers: &mut HeaderMap) -> Result<Option<u64>, Unclear> {
+fn content_length(framed: Framed, headers: &mut HeaderMap) -> Result<Option<u64>, Unclear> {
+    if !framed.length {
+        return Ok(None);
+    }
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = values.next() else {
         return Ok(None);

@@ -14,7 +14,8 @@ use http::{
 
 use super::buffer::Buffer;
 use super::case::Survey;
-use super::framing::{self, Length, Unclear};
+use super::framing::{self, Framed, Length, Unclear};
+use crate::body::Body;
 
 /// Fields that a head may have.
 const FIELDS: usize = 100;
@@ -23,8 +24,9 @@ const FIELDS: usize = 100;
 #[derive(Debug)]
 pub(super) struct RequestHead {
     /// With the case of its field names in the extensions, where that was asked for.
-    pub(super) request: Request<()>,
+    pub(super) request: Request<Body>,
     pub(super) length: Length,
+    pub(super) framed: Framed,
     /// Whether the client wants to keep the connection.
     pub(super) keep_alive: bool,
     /// Whether the client waits for a 100 before it sends the body.
@@ -33,8 +35,9 @@ pub(super) struct RequestHead {
 
 /// A response's head.
 #[derive(Debug)]
-pub(super) struct ResponseHead {
-    pub(super) response: Response<()>,
+pub(in crate::http) struct ResponseHead {
+    pub(in crate::http) response: Response<()>,
+    pub(in crate::http) framed: Framed,
     pub(super) length: Length,
     /// Whether the upstream keeps the connection open.
     pub(super) keep_alive: bool,
@@ -138,7 +141,7 @@ fn parse_request(bytes: &Bytes, keep_case: bool) -> Result<RequestHead, Bad> {
     parsed
         .parse_with_uninit_headers(bytes, &mut slots)
         .map_err(|error| request_error(error, bytes))?;
-    let mut request = Request::new(());
+    let mut request = Request::new(Body::empty());
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
     else {
         return Err(Bad::Malformed("the head is not complete"));
@@ -148,11 +151,11 @@ fn parse_request(bytes: &Bytes, keep_case: bool) -> Result<RequestHead, Bad> {
     *request.uri_mut() = uri(bytes.slice_ref(target.as_bytes()), request.method())?;
     *request.version_mut() = version(minor);
     let mut survey = keep_case.then(Survey::new);
-    *request.headers_mut() = headers(bytes, parsed.headers, |name| {
-        if let Some(survey) = &mut survey {
-            survey.see(name);
-        }
-    })?;
+    let framed = headers(bytes, parsed.headers, request.headers_mut())?;
+    if let Some(survey) = &mut survey {
+        let mut names = parsed.headers.iter();
+        names.all(|field| survey.see(field.name.as_bytes()));
+    }
     let names = || -> Arc<[Bytes]> {
         let names = parsed.headers.iter();
         names
@@ -162,8 +165,9 @@ fn parse_request(bytes: &Bytes, keep_case: bool) -> Result<RequestHead, Bad> {
     if let Some(case) = survey.and_then(|survey| survey.found(names)) {
         request.extensions_mut().insert(case);
     }
-    let length = framing::of_request(version(minor), request.headers_mut())?;
-    let expects = length != Length::None
+    let length = framing::of_request(version(minor), framed, request.headers_mut())?;
+    let expects = framed.expect
+        && length != Length::None
         && minor == 1
         && request
             .headers()
@@ -171,7 +175,8 @@ fn parse_request(bytes: &Bytes, keep_case: bool) -> Result<RequestHead, Bad> {
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     Ok(RequestHead {
         length,
-        keep_alive: framing::keeps_alive(version(minor), request.headers()),
+        keep_alive: framing::keeps_alive(version(minor), framed, request.headers()),
+        framed,
         expects,
         request,
     })
@@ -226,12 +231,13 @@ fn parse_response(bytes: &Bytes, method: &Method) -> Result<ResponseHead, Bad> {
     *response.status_mut() =
         StatusCode::from_u16(code).map_err(|_| Bad::Malformed("the status is out of range"))?;
     *response.version_mut() = version(minor);
-    *response.headers_mut() = headers(bytes, parsed.headers, |_| ())?;
-    let keep_alive = framing::keeps_alive(version(minor), response.headers());
+    let framed = headers(bytes, parsed.headers, response.headers_mut())?;
+    let keep_alive = framing::keeps_alive(version(minor), framed, response.headers());
     let (status, version) = (response.status(), response.version());
-    let length = framing::of_response(method, status, version, response.headers_mut())?;
+    let length = framing::of_response(method, status, version, framed, response.headers_mut())?;
     Ok(ResponseHead {
         response,
+        framed,
         length,
         keep_alive: keep_alive && length != Length::UntilClose,
     })
@@ -240,18 +246,19 @@ fn parse_response(bytes: &Bytes, method: &Method) -> Result<ResponseHead, Bad> {
 fn headers(
     bytes: &Bytes,
     parsed: &[httparse::Header<'_>],
-    mut see: impl FnMut(&[u8]),
-) -> Result<HeaderMap, Bad> {
-    let mut headers = HeaderMap::with_capacity(parsed.len() + 2);
+    headers: &mut HeaderMap,
+) -> Result<Framed, Bad> {
+    let mut framed = Framed::default();
+    headers.reserve(parsed.len() + 1);
     for field in parsed {
-        see(field.name.as_bytes());
         let name = HeaderName::from_bytes(field.name.as_bytes())
             .map_err(|_| Bad::Malformed("a field name is not a token"))?;
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
             .map_err(|_| Bad::Malformed("a field value holds a forbidden byte"))?;
+        framed.see(&name);
         headers.append(name, value);
     }
-    Ok(headers)
+    Ok(framed)
 }
 
 fn version(minor: u8) -> Version {

@@ -20,6 +20,7 @@ mod tests;
 mod upgrade;
 mod upstream;
 
+pub(super) use head::ResponseHead;
 pub(super) use server::{Ended, Settings, serve};
 pub(super) use upgrade::Handover;
-pub(super) use upstream::{Failed, Rest, Wire};
+pub(super) use upstream::{Failed, Rest, Sending, Wire};

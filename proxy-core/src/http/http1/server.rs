@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::{CONNECTION, TE, UPGRADE};
+use http::header::{CONNECTION, TE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use parking_lot::Mutex;
@@ -191,7 +191,7 @@ where
         let asked = Asked {
             version: head.request.version(),
             head: *head.request.method() == Method::HEAD,
-            trailers: takes_trailers(head.request.headers()),
+            trailers: head.framed.te && takes_trailers(head.request.headers()),
             keep_alive: head.keep_alive,
         };
         let (request, handover) = self.request(head);
@@ -217,19 +217,19 @@ where
 
     /// The request as the stack gets it, and who waits for the stream if it asks for another protocol.
     fn request(&self, head: RequestHead) -> (Request<Body>, Option<oneshot::Sender<Stream>>) {
-        let mut body = Body::empty();
+        let mut request = head.request;
         if head.length != Length::None {
             let decoder = Decoder::new(head.length, self.settings.max_headers);
             self.downstream.lock().begin(decoder, head.expects);
-            body = Body::boxed(RequestBody::new(&self.downstream));
+            *request.body_mut() = Body::boxed(RequestBody::new(&self.downstream));
         }
-        let mut request = head.request.map(|()| body);
         begin(self.connection, &mut request);
         let mut to = None;
-        if request.headers().contains_key(UPGRADE) {
+        if head.framed.upgrade {
             let (sender, handover) = Handover::later();
             to = Some(sender);
             request.extensions_mut().insert(handover);
+            request.extensions_mut().insert(Arc::clone(self.connection));
         }
         (request, to)
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::buffer::Buffer;
@@ -33,18 +33,9 @@ pub(in crate::http) struct Wire {
     max_headers: usize,
 }
 
-/// A response's head, and what is to come.
-#[derive(Debug)]
-pub(in crate::http) struct Received {
-    pub(in crate::http) response: Response<()>,
-    pub(in crate::http) rest: Rest,
-}
-
 /// Why there is no response.
 #[derive(Debug)]
 pub(in crate::http) enum Failed {
-    /// Nothing of the request was sent: here it is.
-    Unsent(Box<Request<Body>>, io::Error),
     /// The request's own body failed.
     Body(Fault),
     /// The connection ended before the response's head did.
@@ -81,51 +72,6 @@ impl Wire {
         self.buffer.release();
     }
 
-    /// Sends a request and waits for the head of its response. `proceed` is called when the upstream asks for the body.
-    pub(in crate::http) async fn exchange(
-        &mut self,
-        mut sending: Sending,
-        proceed: impl Fn(),
-    ) -> Result<Received, Failed> {
-        let mut scan = Scan::default();
-        let head = std::future::poll_fn(|cx| {
-            sending.poll_upload(&mut self.stream, cx)?;
-            loop {
-                let head = self.take_head(&mut scan, &sending.method)?;
-                match head {
-                    Some(head) if is_interim(head.response.status()) => {
-                        if head.response.status() == StatusCode::CONTINUE {
-                            proceed();
-                        }
-                        continue;
-                    }
-                    Some(head) => return Poll::Ready(Ok(head)),
-                    None => {}
-                }
-                let filled = ready!(self.buffer.poll_fill(&mut self.stream, cx));
-                let cause = match filled {
-                    Ok(0) => io::ErrorKind::UnexpectedEof.into(),
-                    Ok(_) => continue,
-                    Err(error) => error,
-                };
-                let (sent, begun) = (sending.upload.pump.has_begun(), !self.buffer.is_empty());
-                let cause = sending.upload.broken.take().unwrap_or(cause);
-                return Poll::Ready(Err(Failed::Lost { sent, begun, cause }));
-            }
-        })
-        .await?;
-        let decoder = Decoder::new(head.length, self.max_headers);
-        let keep_alive = head.keep_alive;
-        Ok(Received {
-            response: head.response,
-            rest: Rest {
-                decoder,
-                upload: sending.upload,
-                keep_alive,
-            },
-        })
-    }
-
     fn take_head(
         &mut self,
         scan: &mut Scan,
@@ -138,19 +84,20 @@ impl Wire {
         })
     }
 
-    /// Begins to send a request. Where it has no body and nothing of it can be written, it comes back.
-    pub(in crate::http) fn send(&mut self, request: Request<Body>) -> Result<Sending, Failed> {
+    /// Begins to send a request, and takes its body. One without a body is left alone where nothing of it can be written.
+    pub(in crate::http) fn send(&mut self, request: &mut Request<Body>) -> io::Result<Sending> {
         let mut out = Outbox::default();
-        let encoder = encode::request(&request, &mut out);
+        let encoder = encode::request(request, &mut out);
         let has_body = !request.body().is_end_stream();
-        if !has_body && let Err(error) = out.try_write(&self.stream) {
-            return Err(Failed::Unsent(Box::new(request), error));
+        if !has_body {
+            out.try_write(&self.stream)?;
         }
-        let (head, body) = request.into_parts();
+        let body = has_body.then(|| std::mem::take(request.body_mut()));
         Ok(Sending {
-            method: head.method,
+            method: request.method().clone(),
+            scan: Scan::default(),
             upload: Upload {
-                pump: Pump::new(encoder, out, has_body.then_some(body)),
+                pump: Pump::new(encoder, out, body),
                 broken: None,
             },
         })
@@ -171,15 +118,53 @@ fn is_interim(status: StatusCode) -> bool {
 #[derive(Debug)]
 pub(in crate::http) struct Sending {
     method: Method,
+    scan: Scan,
     upload: Upload,
 }
 
 impl Sending {
-    /// Goes on sending; fails only where the request itself does. An upstream that takes no more may have answered.
-    fn poll_upload(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Result<(), Failed> {
-        match self.upload.poll(stream, cx) {
-            Poll::Ready(Err(fault)) => Err(Failed::Body(fault)),
-            _ => Ok(()),
+    /// Goes on sending and waits for the head of the response. `proceed` is called when the upstream
+    /// asks for the body. An upstream that takes no more of it may have answered.
+    pub(in crate::http) fn poll_head(
+        &mut self,
+        wire: &mut Wire,
+        cx: &mut Context<'_>,
+        proceed: impl Fn(),
+    ) -> Poll<Result<ResponseHead, Failed>> {
+        if let Poll::Ready(Err(fault)) = self.upload.poll(&mut wire.stream, cx) {
+            return Poll::Ready(Err(Failed::Body(fault)));
+        }
+        loop {
+            if !wire.buffer.is_empty() {
+                match wire.take_head(&mut self.scan, &self.method)? {
+                    Some(head) if is_interim(head.response.status()) => {
+                        if head.response.status() == StatusCode::CONTINUE {
+                            proceed();
+                        }
+                        continue;
+                    }
+                    Some(head) => return Poll::Ready(Ok(head)),
+                    None => {}
+                }
+            }
+            let filled = ready!(wire.buffer.poll_fill(&mut wire.stream, cx));
+            let cause = match filled {
+                Ok(0) => io::ErrorKind::UnexpectedEof.into(),
+                Ok(_) => continue,
+                Err(error) => error,
+            };
+            let (sent, begun) = (self.upload.pump.has_begun(), !wire.buffer.is_empty());
+            let cause = self.upload.broken.take().unwrap_or(cause);
+            return Poll::Ready(Err(Failed::Lost { sent, begun, cause }));
+        }
+    }
+
+    /// What is to come behind this head.
+    pub(in crate::http) fn rest(self, head: &ResponseHead, wire: &Wire) -> Rest {
+        Rest {
+            decoder: Decoder::new(head.length, wire.max_headers),
+            upload: self.upload,
+            keep_alive: head.keep_alive,
         }
     }
 }

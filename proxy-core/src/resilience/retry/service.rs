@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::{HeaderName, Method, Request, Response, request};
 use http_body::Body as _;
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::replay::Recording;
@@ -44,16 +45,34 @@ pub struct RetryLayer {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub struct Shared {
     params: Params,
     budget: Arc<Budget>,
+    lends: bool,
 }
 
 impl RetryLayer {
     /// Retries by `params` within `budget`.
     pub fn new(params: Params, budget: Arc<Budget>) -> Self {
         Self {
-            shared: Arc::new(Shared { params, budget }),
+            shared: Arc::new(Shared {
+                params,
+                budget,
+                lends: false,
+            }),
+        }
+    }
+
+    /// The same, above a service that lays down the head of each request that it gets with its
+    /// [`Exchange`], as `http::Client` does ([`Exchange::lay_down`]): heads are then not copied. A
+    /// request whose head is not found there is not repeated.
+    pub fn lending(params: Params, budget: Arc<Budget>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                params,
+                budget,
+                lends: true,
+            }),
         }
     }
 }
@@ -83,55 +102,135 @@ where
 {
     type Response = Response<Body>;
     type Error = Fault;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>>;
+    type Future = RetryFuture<S, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let shared = Arc::clone(&self.shared);
-        shared.budget.deposit();
-        let original = Original::new(request, shared.params.body);
-        // The first try begins before there is a future of ours, because every move of a request costs.
-        let first = self.inner.call(original.request().unwrap_or_default());
-        let inner = self.inner.clone();
-        Box::pin(async move {
-            let result = first.await;
-            match shared.wants_retry(&result) {
-                None => result,
-                Some(cause) => shared.again(inner, original, result, cause).await,
-            }
-        })
+        self.shared.budget.deposit();
+        let (request, original) = Original::keep(request, &self.shared);
+        RetryFuture::First {
+            first: self.inner.call(request),
+            rest: Some((self.inner.clone(), Arc::clone(&self.shared), original)),
+        }
+    }
+}
+
+pin_project! {
+    /// The response of [`Retry`].
+    #[project = Step]
+    pub enum RetryFuture<S, F> {
+        /// The first try, which is nearly always the only one.
+        First {
+            #[pin]
+            first: F,
+            rest: Option<(S, Arc<Shared>, Original)>,
+        },
+        /// A later one.
+        Again {
+            again: Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>>,
+        },
+    }
+}
+
+impl<S, F> Future for RetryFuture<S, F>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault, Future = F>
+        + Send
+        + 'static,
+    F: Future<Output = Result<Response<Body>, Fault>> + Send + 'static,
+{
+    type Output = Result<Response<Body>, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let (first, rest) = match self.as_mut().project() {
+                Step::First { first, rest } => (first, rest),
+                Step::Again { again } => return again.as_mut().poll(cx),
+            };
+            let result = ready!(first.poll(cx));
+            let Some((inner, shared, mut original)) = rest.take() else {
+                return Poll::Ready(result);
+            };
+            let Some(cause) = shared.wants_retry(&result) else {
+                original.let_go();
+                return Poll::Ready(result);
+            };
+            original.take_up();
+            let again = Box::pin(async move {
+                let again = shared.again(inner, original, result, cause);
+                again.await
+            });
+            self.set(RetryFuture::Again { again });
+        }
     }
 }
 
 /// A try that might be repeated: what it needs for that.
-struct Original {
-    head: request::Parts,
+pub struct Original {
+    head: Option<Box<request::Parts>>,
     body: Option<Recording>,
     exchange: Option<Exchange>,
 }
 
 impl Original {
-    fn new(request: Request<Body>, limit: usize) -> Self {
+    /// The request as it is sent first, and what is kept of it.
+    fn keep(request: Request<Body>, shared: &Shared) -> (Request<Body>, Self) {
         let exchange = request.extensions().get::<Exchange>().cloned();
+        let lends = shared.lends && exchange.is_some();
+        let has_body = !request.body().is_end_stream();
+        if lends && !has_body {
+            let (head, body) = (None, None);
+            return (
+                request,
+                Self {
+                    head,
+                    body,
+                    exchange,
+                },
+            );
+        }
         let (head, body) = request.into_parts();
-        let body = (!body.is_end_stream()).then(|| Recording::new(body, limit));
-        Self {
-            head,
-            body,
+        let kept = (!lends).then(|| Box::new(head.clone()));
+        let recording = has_body.then(|| Recording::new(body, shared.params.body));
+        let body = recording.as_ref().and_then(Recording::again);
+        let original = Self {
+            head: kept,
+            body: recording,
             exchange,
+        };
+        let request = Request::from_parts(head, body.unwrap_or_default());
+        (request, original)
+    }
+
+    /// Takes back the head of the try that has ended.
+    fn take_up(&mut self) {
+        if self.head.is_none()
+            && let Some(exchange) = &self.exchange
+            && let Some(mut head) = exchange.take_up()
+        {
+            head.extensions.insert(exchange.clone());
+            self.head = Some(Box::new(head));
         }
     }
 
-    /// The request once more; none when its body cannot be repeated.
+    /// Nobody needs the head any more, which would otherwise live as long as the response.
+    fn let_go(self) {
+        if let Some(exchange) = &self.exchange {
+            drop(exchange.take_up());
+        }
+    }
+
+    /// The request once more; none when its head or its body cannot be repeated.
     fn request(&self) -> Option<Request<Body>> {
+        let head = self.head.as_deref()?.clone();
         let body = match &self.body {
             None => Body::empty(),
             Some(recording) => recording.again()?,
         };
-        Some(Request::from_parts(self.head.clone(), body))
+        Some(Request::from_parts(head, body))
     }
 }
 
@@ -140,7 +239,7 @@ impl Shared {
     async fn again<S>(
         &self,
         mut inner: S,
-        original: Original,
+        mut original: Original,
         mut result: Result<Response<Body>, Fault>,
         mut cause: Option<Reason>,
     ) -> Result<Response<Body>, Fault>
@@ -172,6 +271,7 @@ impl Shared {
             }
             std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
             result = inner.call(next).await;
+            original.take_up();
             match self.wants_retry(&result) {
                 None => return result,
                 Some(another) => cause = another,
@@ -207,8 +307,9 @@ impl Shared {
         }
         let unseen = matches!(result, Err(fault) if fault.seen() == Seen::No);
         let unsent = matches!(result, Err(fault) if fault.reason().class() == Class::Connect);
-        let repeatable = self.params.methods.contains(&original.head.method)
-            || original.head.headers.contains_key(&IDEMPOTENCY_KEY);
+        let head = original.head.as_deref().ok_or(Denied::Body)?;
+        let repeatable = self.params.methods.contains(&head.method)
+            || head.headers.contains_key(&IDEMPOTENCY_KEY);
         if !unseen && !repeatable {
             return Err(Denied::Unsafe);
         }

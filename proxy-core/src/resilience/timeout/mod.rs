@@ -7,5 +7,6 @@
 mod service;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 pub use service::{Timeout, TimeoutLayer};

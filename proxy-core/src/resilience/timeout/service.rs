@@ -10,9 +10,10 @@ use std::time::Duration;
 use http::Request;
 use http_body::Body as _;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
+use super::timers::{Timer, Timers};
 use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
 use crate::telemetry::Exchange;
@@ -39,6 +40,7 @@ impl<S> Layer<S> for TimeoutLayer {
             inner,
             limit: self.limit,
             what: self.what,
+            timers: Timers::default(),
         }
     }
 }
@@ -49,6 +51,7 @@ pub struct Timeout<S> {
     inner: S,
     limit: Duration,
     what: &'static str,
+    timers: Timers,
 }
 
 impl<S, R> Service<Request<Body>> for Timeout<S>
@@ -72,9 +75,14 @@ where
                 .watch(Box::new(Upload(Arc::clone(&progress))));
             progress
         });
+        // A request begins with its exchange: no need to look at the clock again.
+        let begun = match &exchange {
+            Some(exchange) if exchange.story(|story| story.tried.is_empty()) => exchange.started(),
+            _ => Instant::now(),
+        };
         TimeoutFuture {
             inner: self.inner.call(request),
-            timer: sleep(self.limit),
+            timer: self.timers.start(begun + self.limit),
             limit: self.limit,
             what: self.what,
             upload,
@@ -102,8 +110,7 @@ pin_project! {
     pub struct TimeoutFuture<F> {
         #[pin]
         inner: F,
-        #[pin]
-        timer: Sleep,
+        timer: Timer,
         limit: Duration,
         what: &'static str,
         upload: Option<Arc<AtomicU64>>,
@@ -119,11 +126,11 @@ where
     type Output = Result<R, Fault>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         if let Poll::Ready(done) = this.inner.poll(cx) {
             return Poll::Ready(done);
         }
-        while this.timer.as_mut().poll(cx).is_ready() {
+        while this.timer.poll(cx).is_ready() {
             let progress = this
                 .upload
                 .as_ref()
@@ -139,7 +146,7 @@ where
                 return Poll::Ready(Err(Fault::maybe_seen(Reason::ResponseTimeout, detail)));
             }
             *this.seen = progress;
-            this.timer.as_mut().reset(Instant::now() + *this.limit);
+            this.timer.reset(Instant::now() + *this.limit);
         }
         Poll::Pending
     }
