@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
@@ -332,11 +333,14 @@ impl Sent {
         self.connection.reused
     }
 
-    /// Waits for the head of the response.
-    pub(super) async fn answer(&mut self, gate: Option<&Gate>) -> Result<ResponseHead, Failed> {
+    /// Goes on sending, and waits for the head of the response.
+    pub(super) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        gate: Option<&Gate>,
+    ) -> Poll<Result<ResponseHead, Failed>> {
         let open = || gate.into_iter().for_each(Gate::open);
-        let wire = &mut self.connection.wire;
-        std::future::poll_fn(|cx| self.sending.poll_head(wire, cx, open)).await
+        self.sending.poll_head(&mut self.connection.wire, cx, open)
     }
 
     /// Binds the connection to the response, and gives it back once that is over, which may be now.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::uri::Authority;
@@ -195,7 +195,7 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
     while let Some(connection) = pool.idle(reuse) {
         shared.counters.tries.fetch_add(1, Relaxed);
         match connection.send(carried) {
-            Ok(sent) => return Box::pin(async move { shared.answer(&pool, sent, gate).await }),
+            Ok(sent) => return Box::pin(Answering::new(shared, pool, sent, gate)),
             // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
             Err((unsent, _)) => carried = unsent,
         }
@@ -206,7 +206,7 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
             let reused = connection.reused;
             shared.counters.tries.fetch_add(1, Relaxed);
             match connection.send(carried) {
-                Ok(sent) => return shared.answer(&pool, sent, gate).await,
+                Ok(sent) => return Answering::new(shared, pool, sent, gate).await,
                 Err((unsent, _)) if reused => carried = unsent,
                 Err((_, error)) => return Err(error::unsent_http1(shared.address, error)),
             }
@@ -214,32 +214,58 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
     })
 }
 
-impl Shared {
-    async fn answer(
-        &self,
-        pool: &Arc<h1::Pool>,
-        mut sent: Sent,
-        gate: Option<Gate>,
-    ) -> Result<Response<Body>, Fault> {
-        let failed = match sent.answer(gate.as_ref()).await {
+/// Waits for the response to a request that was sent.
+struct Answering {
+    shared: Arc<Shared>,
+    pool: Arc<h1::Pool>,
+    sent: Option<Sent>,
+    gate: Option<Gate>,
+}
+
+impl Answering {
+    fn new(shared: Arc<Shared>, pool: Arc<h1::Pool>, sent: Sent, gate: Option<Gate>) -> Self {
+        Self {
+            shared,
+            pool,
+            sent: Some(sent),
+            gate,
+        }
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(sent) = &mut this.sent else {
+            return Poll::Pending;
+        };
+        let head = ready!(sent.poll_head(cx, this.gate.as_ref()));
+        let Some(sent) = this.sent.take() else {
+            return Poll::Pending;
+        };
+        let failed = match head {
             Ok(head) => {
-                let mut response = sent.bind(pool, head);
-                if let Some(gate) = gate {
+                let mut response = sent.bind(&this.pool, head);
+                if let Some(gate) = this.gate.take() {
                     gate.answered(&mut response);
                 }
-                return Ok(response);
+                return Poll::Ready(Ok(response));
             }
             Err(failed) => failed,
         };
         let stale = sent.is_reused() && matches!(failed, Failed::Lost { begun: false, .. });
-        let fault = error::http1(self.address, failed);
+        let fault = error::http1(this.shared.address, failed);
         if stale {
-            pool.found_stale();
-            return Err(fault.on_stale_connection());
+            this.pool.found_stale();
+            return Poll::Ready(Err(fault.on_stale_connection()));
         }
-        Err(fault)
+        Poll::Ready(Err(fault))
     }
+}
 
+impl Shared {
     async fn send_http2(
         &self,
         pool: &h2::Pool,

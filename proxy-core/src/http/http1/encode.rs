@@ -164,7 +164,7 @@ fn request_length(request: &Request<Body>, written: &Written) -> (Length, Option
 }
 
 /// What a response answers to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Asked {
     pub(super) version: Version,
     pub(super) head: bool,

@@ -8,6 +8,7 @@ mod body;
 mod buffer;
 mod case;
 mod chunked;
+mod closing;
 mod decode;
 mod encode;
 mod framing;
