@@ -12,6 +12,10 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     packages::ensure(&packages::FOR_TESTS)?;
     let program = ambassador()?;
     let mut command = cargo(&["test", "--workspace"]);
+    if !words.iter().any(|word| word == "--no-fail-fast") {
+        // One failure must not hide another.
+        command.arg("--no-fail-fast");
+    }
     command.args(words).env("REMORA_AMBASSADOR", program);
     step::run("test", &mut command)
 }
