@@ -1,4 +1,4 @@
-//! Picks an endpoint for each try: power of two choices on peak-EWMA latency, by weight, around ejected endpoints.
+//! Picks an endpoint for each try by a policy and by weight, around ejected endpoints.
 //!
 //! What is known of an endpoint (latency, load, health) is shared by all workers as atomics; the
 //! services that reach it (its connection pool) belong to one worker. Invariant: a pick costs the same for ten endpoints and
@@ -7,6 +7,9 @@
 mod eject;
 mod endpoint;
 mod load;
+mod pick;
+mod policy;
+mod ring;
 mod service;
 mod set;
 #[cfg(test)]
@@ -14,5 +17,6 @@ mod tests;
 
 pub use eject::Params as EjectParams;
 pub use endpoint::{Endpoint, Occupied, Outcome};
+pub use policy::{HashOn, Policy};
 pub use service::{Balance, FIRST_LOOKUP, outcome_of_fault};
 pub use set::{EndpointSet, Target};

@@ -1,6 +1,7 @@
 //! The tower service that sends each try to a picked endpoint and records how it went.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +13,8 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::Service;
 
-use super::{EjectParams, Endpoint, EndpointSet, Outcome};
+use super::pick::{Picker, Wanted};
+use super::{Endpoint, EndpointSet, Outcome, Policy};
 use crate::body::{Body, End, Watch};
 use crate::fault::{Class, Fault, Reason, Side};
 use crate::telemetry::Exchange;
@@ -22,9 +24,6 @@ pub const FIRST_LOOKUP: Duration = Duration::from_secs(5);
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// Random draws before the whole set is searched for an endpoint that admits the request.
-const DRAWS: usize = 4;
-
 /// One worker's view of an [`EndpointSet`], with a service `S` for each endpoint, made by `F` when the endpoint appears.
 pub struct Balance<F, S> {
     shared: Arc<Shared<F, S>>,
@@ -32,20 +31,16 @@ pub struct Balance<F, S> {
 
 struct Shared<F, S> {
     set: Arc<EndpointSet>,
+    policy: Policy,
     make: F,
     local: ArcSwap<Local<S>>,
 }
 
 struct Local<S> {
     version: u64,
-    members: Vec<Member<S>>,
-    /// Running sums of the weights, where they differ.
-    weights: Option<Vec<u64>>,
-}
-
-struct Member<S> {
-    endpoint: Arc<Endpoint>,
-    service: S,
+    picker: Picker,
+    /// One for each endpoint of the picker.
+    services: Vec<S>,
 }
 
 impl<F, S> Balance<F, S>
@@ -53,41 +48,47 @@ where
     F: Fn(&Arc<Endpoint>) -> S,
     S: Clone,
 {
-    /// A view of `set`.
-    pub fn new(set: Arc<EndpointSet>, make: F) -> Self {
+    /// A view of `set`, from which `policy` chooses.
+    pub fn new(set: Arc<EndpointSet>, policy: Policy, make: F) -> Self {
         let empty = Local {
             version: u64::MAX,
-            members: Vec::new(),
-            weights: None,
+            picker: Picker::new(Vec::new(), &policy),
+            services: Vec::new(),
         };
         Self {
             shared: Arc::new(Shared {
                 set,
+                policy,
                 make,
                 local: ArcSwap::from_pointee(empty),
             }),
         }
     }
 
-    /// Picks an endpoint outside a request, for raw TCP. `tried` are avoided while there are others.
-    pub fn pick(&self, tried: &[std::net::SocketAddr]) -> Option<(Arc<Endpoint>, S)> {
+    /// Picks an endpoint outside a request, for raw TCP. `tried` are avoided while there are others;
+    /// `peer` is who asks.
+    pub fn pick(&self, tried: &[SocketAddr], peer: SocketAddr) -> Option<(Arc<Endpoint>, S)> {
+        let key = self.shared.policy.key(None, Some(peer));
+        self.pick_by(tried, key)
+    }
+
+    fn pick_by(&self, tried: &[SocketAddr], key: Option<u64>) -> Option<(Arc<Endpoint>, S)> {
         self.shared.refresh();
-        self.shared
-            .local
-            .load()
-            .pick(self.shared.set.eject_params(), tried)
+        let local = self.shared.local.load();
+        let asked = Wanted {
+            eject: self.shared.set.eject_params(),
+            tried,
+            key,
+        };
+        let index = local.picker.pick(&asked)?;
+        let endpoint = Arc::clone(&local.picker.endpoints()[index]);
+        Some((endpoint, local.services[index].clone()))
     }
 
     /// The services of the endpoints that there are now; services of removed endpoints are dropped.
     pub fn services(&self) -> Vec<S> {
         self.shared.refresh();
-        self.shared
-            .local
-            .load()
-            .members
-            .iter()
-            .map(|member| member.service.clone())
-            .collect()
+        self.shared.local.load().services.clone()
     }
 
     /// The set that this is a view of.
@@ -109,110 +110,24 @@ where
             return;
         }
         let known: std::collections::HashMap<*const Endpoint, &S> = old
-            .members
+            .picker
+            .endpoints()
             .iter()
-            .map(|member| (Arc::as_ptr(&member.endpoint), &member.service))
+            .map(Arc::as_ptr)
+            .zip(&old.services)
             .collect();
         let endpoints = self.set.endpoints();
-        let members = endpoints.iter().map(|endpoint| Member {
-            service: known
+        let services = endpoints.iter().map(|endpoint| {
+            known
                 .get(&Arc::as_ptr(endpoint))
-                .map_or_else(|| (self.make)(endpoint), |s| (*s).clone()),
-            endpoint: Arc::clone(endpoint),
+                .map_or_else(|| (self.make)(endpoint), |s| (*s).clone())
         });
-        let members: Vec<Member<S>> = members.collect();
-        let weights = running_sums(&members);
+        let services = services.collect();
         self.local.store(Arc::new(Local {
             version,
-            members,
-            weights,
+            picker: Picker::new(endpoints.to_vec(), &self.policy),
+            services,
         }));
-    }
-}
-
-fn running_sums<S>(members: &[Member<S>]) -> Option<Vec<u64>> {
-    let first = members.first()?.endpoint.weight();
-    if members
-        .iter()
-        .all(|member| member.endpoint.weight() == first)
-    {
-        return None;
-    }
-    let mut sum = 0u64;
-    Some(
-        members
-            .iter()
-            .map(|m| {
-                sum += u64::from(m.endpoint.weight());
-                sum
-            })
-            .collect(),
-    )
-}
-
-impl<S: Clone> Local<S> {
-    /// Two draws, the cheaper one; both around endpoints that are ejected or were tried already.
-    fn pick(
-        &self,
-        eject: Option<&EjectParams>,
-        tried: &[std::net::SocketAddr],
-    ) -> Option<(Arc<Endpoint>, S)> {
-        let index = match self.members.len() {
-            0 => return None,
-            1 => 0,
-            _ => {
-                let now = Instant::now();
-                let admits = |i: &usize| {
-                    let endpoint = &self.members[*i].endpoint;
-                    !tried.contains(&endpoint.address()) && endpoint.admits(eject, now)
-                };
-                let first = self.draw(None, &admits).or_else(|| self.search(&admits));
-                match first {
-                    Some(first) => self.cheaper(first, self.draw(Some(first), &admits), now),
-                    // Everything is ejected or tried: an ejected one is better than none, a tried one too.
-                    None => self.fallback(tried),
-                }
-            }
-        };
-        let member = &self.members[index];
-        Some((Arc::clone(&member.endpoint), member.service.clone()))
-    }
-
-    fn draw(&self, except: Option<usize>, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
-        (0..DRAWS)
-            .map(|_| self.random())
-            .find(|i| Some(*i) != except && admits(i))
-    }
-
-    fn search(&self, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
-        let start = self.random();
-        (start..self.members.len()).chain(0..start).find(admits)
-    }
-
-    fn cheaper(&self, first: usize, second: Option<usize>, now: Instant) -> usize {
-        let cost = |i: usize| self.members[i].endpoint.load().cost(now);
-        second
-            .filter(|second| cost(*second) < cost(first))
-            .unwrap_or(first)
-    }
-
-    fn fallback(&self, tried: &[std::net::SocketAddr]) -> usize {
-        let start = self.random();
-        let untried = |i: &usize| !tried.contains(&self.members[*i].endpoint.address());
-        (start..self.members.len())
-            .chain(0..start)
-            .find(untried)
-            .unwrap_or(start)
-    }
-
-    fn random(&self) -> usize {
-        match &self.weights {
-            None => fastrand::usize(..self.members.len()),
-            Some(sums) => {
-                let drawn = fastrand::u64(..sums.last().copied().unwrap_or(1));
-                sums.partition_point(|sum| *sum <= drawn)
-            }
-        }
     }
 }
 
@@ -244,9 +159,11 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let exchange = request.extensions().get::<Exchange>().cloned();
+        let peer = exchange.as_ref().and_then(Exchange::peer);
+        let key = self.shared.policy.key(Some(request.headers()), peer);
         let picked = match &exchange {
-            Some(exchange) => exchange.story(|story| self.pick(&story.tried)),
-            None => self.pick(&[]),
+            Some(exchange) => exchange.story(|story| self.pick_by(&story.tried, key)),
+            None => self.pick_by(&[], key),
         };
         if let Some((endpoint, service)) = picked {
             return BalanceFuture::Sent {
@@ -256,7 +173,7 @@ where
         let balance = self.clone();
         BalanceFuture::Waiting {
             trial: Box::pin(async move {
-                let (endpoint, service) = balance.choose(exchange.as_ref()).await?;
+                let (endpoint, service) = balance.choose(exchange.as_ref(), key).await?;
                 Trial::begin(balance.set(), endpoint, service, exchange, request).await
             }),
         }
@@ -355,14 +272,19 @@ where
     S: Clone,
 {
     /// An endpoint as soon as the first look-up has ended.
-    async fn choose(&self, exchange: Option<&Exchange>) -> Result<(Arc<Endpoint>, S), Fault> {
+    async fn choose(
+        &self,
+        exchange: Option<&Exchange>,
+        key: Option<u64>,
+    ) -> Result<(Arc<Endpoint>, S), Fault> {
         if !self.set().is_settled() {
             let _ = tokio::time::timeout(FIRST_LOOKUP, self.set().settled()).await;
         }
         let tried = exchange
             .map(|exchange| exchange.story(|story| story.tried.clone()))
             .unwrap_or_default();
-        self.pick(&tried).ok_or_else(|| self.set().absence())
+        self.pick_by(&tried, key)
+            .ok_or_else(|| self.set().absence())
     }
 }
 

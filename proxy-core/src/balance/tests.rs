@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::*;
 
+const PEER: std::net::SocketAddr =
+    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+
 fn params() -> EjectParams {
     EjectParams {
         failures: 3,
@@ -42,10 +45,10 @@ fn last_octet(endpoint: &Endpoint) -> usize {
 
 /// How often each of the endpoints is picked in `n` draws.
 fn picks(set: &Arc<EndpointSet>, n: usize) -> Vec<usize> {
-    let balance = Balance::new(Arc::clone(set), |_| ());
+    let balance = Balance::new(Arc::clone(set), Policy::P2c, |_| ());
     let mut counts = vec![0; set.endpoints().len() + 1];
     for _ in 0..n {
-        counts[last_octet(&balance.pick(&[]).unwrap().0)] += 1;
+        counts[last_octet(&balance.pick(&[], PEER).unwrap().0)] += 1;
     }
     counts
 }
@@ -165,13 +168,13 @@ async fn a_success_between_failures_prevents_ejection() {
 #[tokio::test(start_paused = true)]
 async fn tried_endpoints_are_avoided_while_there_are_others() {
     let set = set(3, None);
-    let balance = Balance::new(Arc::clone(&set), |_| ());
+    let balance = Balance::new(Arc::clone(&set), Policy::P2c, |_| ());
     let tried: Vec<_> = set.endpoints()[..2].iter().map(|e| e.address()).collect();
     for _ in 0..100 {
-        assert_eq!(last_octet(&balance.pick(&tried).unwrap().0), 3);
+        assert_eq!(last_octet(&balance.pick(&tried, PEER).unwrap().0), 3);
     }
     let all: Vec<_> = set.endpoints().iter().map(|e| e.address()).collect();
-    assert!(balance.pick(&all).is_some());
+    assert!(balance.pick(&all, PEER).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,4 +185,159 @@ async fn what_is_known_of_an_endpoint_survives_an_update() {
     assert!(set.endpoints()[0].is_ejected(Some(&params())));
     set.update(vec![target(2, 1)], None);
     assert_eq!(set.endpoints().len(), 1);
+}
+
+/// Picks of a picker over these endpoints, one a key.
+fn picks_by(
+    policy: &Policy,
+    endpoints: &[Arc<Endpoint>],
+    keys: std::ops::Range<u64>,
+) -> Vec<usize> {
+    let picker = pick::Picker::new(endpoints.to_vec(), policy);
+    let of = |key: u64| {
+        let key = Some(policy::hash(&key.to_le_bytes()));
+        let wanted = pick::Wanted {
+            eject: None,
+            tried: &[],
+            key,
+        };
+        last_octet(&endpoints[picker.pick(&wanted).unwrap()])
+    };
+    keys.map(of).collect()
+}
+
+fn count(picks: &[usize], endpoint: usize) -> usize {
+    picks.iter().filter(|pick| **pick == endpoint).count()
+}
+
+fn by_source() -> Policy {
+    Policy::Hash(HashOn::Source)
+}
+
+#[tokio::test(start_paused = true)]
+async fn removing_one_of_ten_moves_at_most_12_percent_of_the_keys() {
+    let all = set(10, None).endpoints().to_vec();
+    let before = picks_by(&by_source(), &all, 0..20_000);
+    for removed in 0..10 {
+        let mut rest = all.clone();
+        rest.remove(removed);
+        let after = picks_by(&by_source(), &rest, 0..20_000);
+        let moved = before.iter().zip(&after).filter(|(b, a)| b != a);
+        let moved = moved.count();
+        assert!(moved <= 2_400, "{moved} of 20000 keys moved");
+        assert_eq!(moved, count(&before, removed + 1), "only its own keys move");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ring_is_the_same_whatever_the_order_of_its_endpoints() {
+    let all = set(7, None).endpoints().to_vec();
+    let mut turned = all.clone();
+    turned.reverse();
+    let (one, other) = (
+        picks_by(&by_source(), &all, 0..1000),
+        picks_by(&by_source(), &turned, 0..1000),
+    );
+    assert_eq!(one, other);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_popular_key_does_not_drown_its_endpoint() {
+    let all = set(5, None).endpoints().to_vec();
+    let picker = pick::Picker::new(all.clone(), &by_source());
+    let wanted = pick::Wanted {
+        eject: None,
+        tried: &[],
+        key: Some(42),
+    };
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        held.push(all[picker.pick(&wanted).unwrap()].occupy());
+    }
+    for endpoint in &all {
+        // A quarter more than its share of 20, and one by which it is rounded up.
+        assert!(endpoint.in_flight() <= 26, "{}", endpoint.in_flight());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_goes_back_to_its_endpoint_after_an_ejection() {
+    let set = set(4, Some(params()));
+    let balance = Balance::new(Arc::clone(&set), by_source(), |_| ());
+    let own = last_octet(&balance.pick(&[], PEER).unwrap().0);
+    fail(&set, own - 1, 3);
+    let other = last_octet(&balance.pick(&[], PEER).unwrap().0);
+    assert_ne!(own, other);
+    tokio::time::advance(Duration::from_secs(21)).await;
+    assert_eq!(last_octet(&balance.pick(&[], PEER).unwrap().0), own);
+}
+
+#[tokio::test(start_paused = true)]
+async fn round_robin_goes_round() {
+    let all = set(3, None).endpoints().to_vec();
+    let picks = picks_by(&Policy::RoundRobin, &all, 0..9);
+    for turn in picks.windows(3) {
+        let mut turn = turn.to_vec();
+        turn.sort_unstable();
+        assert_eq!(turn, [1, 2, 3]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn round_robin_keeps_weights_exactly_and_spreads_them() {
+    let set = EndpointSet::new(None);
+    set.update(vec![target(1, 5), target(2, 1), target(3, 2)], None);
+    let picks = picks_by(&Policy::RoundRobin, &set.endpoints(), 0..80);
+    assert_eq!([1, 2, 3].map(|e| count(&picks, e)), [50, 10, 20]);
+    let longest = picks.chunk_by(|a, b| a == b).map(<[usize]>::len).max();
+    assert!(longest <= Some(3), "{picks:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn round_robin_passes_over_the_ejected() {
+    let set = set(4, Some(params()));
+    fail(&set, 1, 3);
+    let balance = Balance::new(Arc::clone(&set), Policy::RoundRobin, |_| ());
+    for _ in 0..40 {
+        assert_ne!(last_octet(&balance.pick(&[], PEER).unwrap().0), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn least_picks_the_one_with_the_fewest_requests() {
+    for size in [3, 40] {
+        let set = set(size, None);
+        let endpoints = set.endpoints();
+        let balance = Balance::new(Arc::clone(&set), Policy::Least, |_| ());
+        let mut held = Vec::new();
+        for _ in 0..usize::from(size) * 5 {
+            held.push(balance.pick(&[], PEER).unwrap().0.occupy());
+        }
+        let most = endpoints.iter().map(|endpoint| endpoint.in_flight()).max();
+        assert!(
+            most <= Some(if size == 3 { 5 } else { 8 }),
+            "{most:?} of {size}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p2c_leaves_little_to_an_endpoint_that_is_ten_times_slower() {
+    let set = set(4, None);
+    let balance = Balance::new(Arc::clone(&set), Policy::P2c, |_| ());
+    let mut slow = 0;
+    for _ in 0..2000 {
+        let endpoint = balance.pick(&[], PEER).unwrap().0;
+        let is_slow = last_octet(&endpoint) == 1;
+        slow += usize::from(is_slow);
+        let latency = Duration::from_millis(if is_slow { 100 } else { 10 });
+        tokio::time::advance(Duration::from_millis(1)).await;
+        set.record(
+            &endpoint,
+            Outcome::Success,
+            latency,
+            tokio::time::Instant::now(),
+        );
+    }
+    assert!(slow <= 60, "{slow} of 2000");
 }

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Count, Duration, ListenAddress, Method, OrOff, Percent, Rate, RetryOn, Size, StatusRange, To,
+    Balance, Count, Duration, ListenAddress, Method, OrOff, Percent, Rate, RetryOn, Size,
+    StatusRange, To,
 };
 
 /// One entry of a section. `listen` and `to` are required, every other key has a default.
@@ -104,15 +105,6 @@ pub enum HostPolicy {
     Upstream,
     /// What the workload wrote.
     Keep,
-}
-
-/// How an endpoint is picked for a try.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Balance {
-    /// The less loaded of two picked at random ("power of two choices").
-    #[default]
-    P2c,
 }
 
 /// How long each step may take. A duration of zero is an error: `off` removes a limit.

@@ -10,6 +10,7 @@
 //!
 //! This module starts nothing, resolves nothing and opens nothing but the file it is given.
 
+mod balance;
 mod count;
 mod document;
 mod effective;
@@ -32,10 +33,11 @@ mod validate;
 mod when;
 mod written;
 
+pub use balance::{Balance, HashOn, HeaderName};
 pub use count::Count;
 pub use document::Document;
 pub use effective::effective;
-pub use entry::{Balance, Discover, Eject, Entry, HostPolicy, Pool, Retry, Timeouts};
+pub use entry::{Discover, Eject, Entry, HostPolicy, Pool, Retry, Timeouts};
 pub use errors::{Error, Errors};
 pub use flags::Flags;
 pub use listen::{DnsServer, ListenAddress, ListenHost};

@@ -1,6 +1,9 @@
 //! The rules that join several values, or bind a value in one place only.
 
-use super::{Discover, Document, Duration, Entry, Error, Host, ListenAddress, OrOff, Size};
+use super::{
+    Balance, Discover, Document, Duration, Entry, Error, HashOn, Host, ListenAddress, OrOff,
+    Scheme, Size,
+};
 
 /// Checks a document. Values that were reported before are passed over.
 pub(crate) fn validate(document: &Document) -> Vec<Error> {
@@ -54,6 +57,7 @@ impl Check<'_> {
             self.limit(&at(&["eject", "for"]), &OrOff::On(eject.r#for), "");
         }
         self.backoff(name, entry);
+        self.hash(name, entry);
         if entry.max_headers < Size::from_kib(1) || entry.max_headers > Size::from_kib(1024) {
             let message = format!("{} is out of range", entry.max_headers);
             self.wrong(
@@ -121,6 +125,19 @@ impl Check<'_> {
     fn above_zero(&mut self, path: &[&str], duration: Duration, or: &str) {
         if duration.is_zero() {
             self.wrong(path, "no time at all", format!("write more than `0s`{or}"));
+        }
+    }
+
+    /// A raw TCP connection has no fields.
+    fn hash(&mut self, name: &str, entry: &Entry) {
+        let of_http = matches!(
+            entry.balance,
+            Balance::Hash(HashOn::Header(_) | HashOn::Cookie(_))
+        );
+        if of_http && entry.to.scheme() == Some(Scheme::Tcp) {
+            let message = "a TCP connection has neither headers nor cookies";
+            let path = ["ambassador", name, "balance"];
+            self.wrong(&path, message, "write `{hash: source}`");
         }
     }
 

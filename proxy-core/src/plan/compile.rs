@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::uri::Authority;
 
 use super::{EntryPlan, HttpPlan, Plan, RetryPlan, ServicePlan, Source, Target, TcpPlan};
-use crate::balance::EjectParams;
+use crate::balance::{EjectParams, HashOn, Policy};
 use crate::config::{
     self, AccessLog, Document, Entry, Errors, Host, OrOff, RetryOn, Scheme, Workers,
 };
@@ -67,6 +67,7 @@ pub fn compile(document: &Document, cpus: usize) -> Result<Plan, Errors> {
 fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, workers: usize) -> EntryPlan {
     let service = match entry.to.scheme() {
         Some(Scheme::Tcp) => ServicePlan::Tcp(TcpPlan {
+            balance: policy(&entry.balance),
             connect: entry.timeout.connect.std(),
             attempts: entry.retry.on().map_or(0, |retry| retry.attempts.value()),
             idle: duration(&entry.timeout.idle),
@@ -108,6 +109,7 @@ fn compile_http(entry: &Entry, protocol: Protocol, workers: usize) -> HttpPlan {
         request_timeout: duration(&entry.timeout.request),
         try_timeout: duration(&entry.timeout.r#try),
         retry: entry.retry.on().map(compile_retry),
+        balance: policy(&entry.balance),
         client: ClientParams {
             protocol,
             connect: entry.timeout.connect.std(),
@@ -120,6 +122,19 @@ fn compile_http(entry: &Entry, protocol: Protocol, workers: usize) -> HttpPlan {
             repeatable: entry.retry.on().map_or_else(Vec::new, repeatable),
             keep_host: entry.host == config::HostPolicy::Keep,
         },
+    }
+}
+
+fn policy(balance: &config::Balance) -> Policy {
+    match balance {
+        config::Balance::P2c => Policy::P2c,
+        config::Balance::Least => Policy::Least,
+        config::Balance::RoundRobin => Policy::RoundRobin,
+        config::Balance::Hash(on) => Policy::Hash(match on {
+            config::HashOn::Header(name) => HashOn::Header(name.0.clone()),
+            config::HashOn::Cookie(name) => HashOn::Cookie(name.clone()),
+            config::HashOn::Source => HashOn::Source,
+        }),
     }
 }
 

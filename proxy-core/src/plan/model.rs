@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-use crate::balance::EjectParams;
+use crate::balance::{EjectParams, Policy};
 use crate::discovery::ResolverParams;
 use crate::http::{ClientParams, ServerParams};
 use crate::resilience::retry;
@@ -90,6 +90,8 @@ pub struct HttpPlan {
     pub try_timeout: Option<Duration>,
     /// When a request is sent again; none for never.
     pub retry: Option<RetryPlan>,
+    /// How an endpoint is chosen.
+    pub balance: Policy,
     /// The upstream connections of one worker.
     pub client: ClientParams,
 }
@@ -108,6 +110,8 @@ pub struct RetryPlan {
 /// How bytes are copied.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TcpPlan {
+    /// How an endpoint is chosen.
+    pub balance: Policy,
     /// How long a connection to an endpoint may take to be made.
     pub connect: Duration,
     /// Further endpoints that are tried when one cannot be reached.

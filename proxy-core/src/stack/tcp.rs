@@ -34,7 +34,7 @@ impl TcpStack {
         Self {
             name: Arc::clone(name),
             plan: plan.clone(),
-            balance: Balance::new(Arc::clone(endpoints), |_| ()),
+            balance: Balance::new(Arc::clone(endpoints), plan.balance.clone(), |_| ()),
             counters: Arc::clone(counters),
             log: log.clone(),
         }
@@ -46,7 +46,7 @@ impl TcpStack {
         let begun = Instant::now();
         let mut downstream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
         let mut tried = Vec::new();
-        let (carried, failure) = match self.reach(&mut tried).await {
+        let (carried, failure) = match self.reach(&mut tried, connection.peer()).await {
             Ok((endpoint, upstream)) => {
                 let _load = endpoint.occupy();
                 let mut upstream = Stream::connected(upstream, Arc::clone(&self.counters));
@@ -74,14 +74,15 @@ impl TcpStack {
     async fn reach(
         &self,
         tried: &mut Vec<std::net::SocketAddr>,
+        peer: std::net::SocketAddr,
     ) -> Result<(Arc<Endpoint>, TcpStream), Fault> {
         let set = self.balance.set();
         loop {
-            let picked = match self.balance.pick(tried) {
+            let picked = match self.balance.pick(tried, peer) {
                 Some(picked) => Some(picked),
                 None => {
                     let _ = tokio::time::timeout(crate::balance::FIRST_LOOKUP, set.settled()).await;
-                    self.balance.pick(tried)
+                    self.balance.pick(tried, peer)
                 }
             };
             let (endpoint, ()) = picked.ok_or_else(|| set.absence())?;

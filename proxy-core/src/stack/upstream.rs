@@ -73,13 +73,18 @@ fn balance(
     counters: &Arc<EntryCounters>,
 ) -> Balance<impl Fn(&Arc<Endpoint>) -> Client + Send + Sync + 'static, Client> {
     let (params, counters) = (plan.client.clone(), Arc::clone(counters));
-    Balance::new(Arc::clone(endpoints), move |endpoint: &Arc<Endpoint>| {
-        Client::new(
-            endpoint.address(),
-            endpoint.authority(),
-            endpoint.host(),
-            params.clone(),
-            Arc::clone(&counters),
-        )
-    })
+    let policy = plan.balance.clone();
+    Balance::new(
+        Arc::clone(endpoints),
+        policy,
+        move |endpoint: &Arc<Endpoint>| {
+            Client::new(
+                endpoint.address(),
+                endpoint.authority(),
+                endpoint.host(),
+                params.clone(),
+                Arc::clone(&counters),
+            )
+        },
+    )
 }

@@ -360,3 +360,32 @@ fn variables_that_are_not_set_are_mistakes_at_their_place() {
         &format!("1:8 `${{1:?x}}` names no variable | {help}"),
     );
 }
+
+#[test]
+fn a_way_to_balance_that_there_is_not_is_a_mistake() {
+    assert_mistake(
+        &entry("balance: ring"),
+        "5:14 unknown value `ring` | the values here are `p2c`, `least` and `round-robin`",
+    );
+    assert_mistake(
+        &entry("balance: {hash: {heder: x}}"),
+        "5:22 unknown key `heder` | did you mean `header`?",
+    );
+    assert_mistake(
+        &entry("balance: {hash: {header: x, cookie: y}}"),
+        "5:15 a hash is taken of one thing: `header` or `cookie` | ",
+    );
+    assert_mistake(
+        &entry("balance: {hash: {header: 'a b'}}"),
+        "5:30 `a b` is not the name of a header | write one like `x-user`",
+    );
+}
+
+#[test]
+fn a_connection_has_no_header_to_hash() {
+    let text = "ambassador:\n  a:\n    listen: localhost:1\n    to: tcp://b:2\n    balance: {hash: {header: x}}\n";
+    assert_mistake(
+        text,
+        "5:5 a TCP connection has neither headers nor cookies | write `{hash: source}`",
+    );
+}

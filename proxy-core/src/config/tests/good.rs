@@ -2,8 +2,8 @@
 
 use super::support::{FULL, config, document, entry};
 use crate::config::{
-    AccessLog, Config, Discover, Duration, Entry, HostPolicy, ListenAddress, ListenHost, OrOff,
-    Scheme, Size, Workers, effective, schema,
+    AccessLog, Balance, Config, Discover, Duration, Entry, HashOn, HostPolicy, ListenAddress,
+    ListenHost, OrOff, Scheme, Size, Workers, effective, schema,
 };
 
 fn first(config: &Config) -> &Entry {
@@ -191,4 +191,27 @@ fn the_schema_knows_keys_units_and_limits() {
     );
     assert_eq!(at("/$defs/Retry/properties/attempts/anyOf/0/maximum"), 10);
     assert!(!schema.to_string().contains("super::"));
+}
+
+#[test]
+fn every_way_to_balance_is_read_and_written_out() {
+    for (text, wanted) in [
+        ("p2c", Balance::P2c),
+        ("least", Balance::Least),
+        ("round-robin", Balance::RoundRobin),
+        ("{hash: source}", Balance::Hash(HashOn::Source)),
+        (
+            "{hash: {cookie: session}}",
+            Balance::Hash(HashOn::Cookie("session".into())),
+        ),
+        (
+            "{hash: {header: X-User}}",
+            Balance::Hash(HashOn::Header("x-user".parse().expect("a name"))),
+        ),
+    ] {
+        let read = config(&entry(&format!("balance: {text}")));
+        assert_eq!(first(&read).balance, wanted, "{text}");
+        let written = effective(&read);
+        assert_eq!(first(&config(&written)).balance, wanted, "{written}");
+    }
 }

@@ -1,0 +1,207 @@
+//! Picks one of a set of endpoints by a policy, around those that are ejected or were tried already.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use tokio::time::Instant;
+
+use super::ring::Ring;
+use super::{EjectParams, Endpoint, Policy};
+
+/// Random draws before the whole set is searched for an endpoint that admits the request.
+const DRAWS: usize = 4;
+
+/// Endpoints that are compared for the fewest requests: all of them, if there are no more.
+const COMPARED: usize = 8;
+
+/// The golden ratio: steps of this share of a circle visit it evenly, however often one stops.
+const GOLDEN: f64 = 0.618_033_988_749_895;
+
+/// The endpoints at one moment, and what a policy needs to know of them.
+pub(super) struct Picker {
+    endpoints: Vec<Arc<Endpoint>>,
+    /// Running sums of the weights, where they differ.
+    weights: Option<Vec<u64>>,
+    way: Way,
+}
+
+enum Way {
+    P2c,
+    Least,
+    RoundRobin { turn: AtomicU64, step: u64 },
+    Hash(Ring),
+}
+
+/// What is asked of a pick.
+pub(super) struct Wanted<'a> {
+    pub(super) eject: Option<&'a EjectParams>,
+    /// Avoided while there are others.
+    pub(super) tried: &'a [SocketAddr],
+    /// For a choice by hash.
+    pub(super) key: Option<u64>,
+}
+
+impl Picker {
+    pub(super) fn new(endpoints: Vec<Arc<Endpoint>>, policy: &Policy) -> Self {
+        let weights = running_sums(&endpoints);
+        let circle = match &weights {
+            Some(sums) => sums.last().copied().unwrap_or(1),
+            None => endpoints.len() as u64,
+        };
+        let way = match policy {
+            Policy::P2c => Way::P2c,
+            Policy::Least => Way::Least,
+            Policy::RoundRobin => Way::RoundRobin {
+                // Workers begin at different places, so that they do not move in step.
+                turn: AtomicU64::new(fastrand::u64(..circle.max(1))),
+                step: match weights {
+                    Some(_) => step(circle),
+                    None => 1,
+                },
+            },
+            Policy::Hash(_) => Way::Hash(Ring::new(&endpoints)),
+        };
+        Self {
+            endpoints,
+            weights,
+            way,
+        }
+    }
+
+    pub(super) fn endpoints(&self) -> &[Arc<Endpoint>] {
+        &self.endpoints
+    }
+
+    /// The index of the chosen endpoint; none only where there is none at all.
+    pub(super) fn pick(&self, wanted: &Wanted<'_>) -> Option<usize> {
+        match self.endpoints.len() {
+            0 => return None,
+            1 => return Some(0),
+            _ => {}
+        }
+        let now = Instant::now();
+        let admits = |index: &usize| {
+            let endpoint = &self.endpoints[*index];
+            !wanted.tried.contains(&endpoint.address()) && endpoint.admits(wanted.eject, now)
+        };
+        let picked = match (&self.way, wanted.key) {
+            (Way::Least, _) => self.least(&admits),
+            (Way::RoundRobin { turn, step }, _) => self.next(turn, *step, &admits),
+            (Way::Hash(ring), Some(key)) => ring.pick(key, &self.endpoints, &admits),
+            (Way::P2c | Way::Hash(_), _) => self.cheaper_of_two(&admits, now),
+        };
+        // Everything is ejected or tried: an ejected one is better than none, a tried one too.
+        Some(picked.unwrap_or_else(|| self.fallback(wanted.tried)))
+    }
+
+    fn cheaper_of_two(&self, admits: &impl Fn(&usize) -> bool, now: Instant) -> Option<usize> {
+        let first = self.draw(None, admits).or_else(|| self.search(admits))?;
+        let cost = |index: usize| self.endpoints[index].load().cost(now);
+        let second = self.draw(Some(first), admits);
+        Some(
+            second
+                .filter(|second| cost(*second) < cost(first))
+                .unwrap_or(first),
+        )
+    }
+
+    fn draw(&self, except: Option<usize>, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
+        (0..DRAWS)
+            .map(|_| self.random())
+            .find(|index| Some(*index) != except && admits(index))
+    }
+
+    fn search(&self, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
+        self.from(self.random()).find(admits)
+    }
+
+    fn least(&self, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
+        let load = |index: &usize| {
+            let endpoint = &self.endpoints[*index];
+            f64::from(endpoint.in_flight() + 1) / f64::from(endpoint.weight())
+        };
+        let lighter = |one: usize, other: usize| {
+            if load(&other) < load(&one) {
+                other
+            } else {
+                one
+            }
+        };
+        // From a random place on, so that equal ones get equal shares.
+        let start = fastrand::usize(..self.endpoints.len());
+        if self.endpoints.len() <= COMPARED {
+            return self.from(start).filter(admits).reduce(lighter);
+        }
+        let drawn = (0..COMPARED).map(|_| fastrand::usize(..self.endpoints.len()));
+        drawn
+            .filter(admits)
+            .reduce(lighter)
+            .or_else(|| self.search(admits))
+    }
+
+    fn next(&self, turn: &AtomicU64, step: u64, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
+        for _ in 0..DRAWS.max(self.endpoints.len()) {
+            let turn = turn.fetch_add(1, Relaxed);
+            let index = match &self.weights {
+                None => (turn % self.endpoints.len() as u64) as usize,
+                Some(sums) => {
+                    let circle = sums.last().copied().unwrap_or(1);
+                    let place = u128::from(turn) * u128::from(step) % u128::from(circle);
+                    sums.partition_point(|sum| u128::from(*sum) <= place)
+                }
+            };
+            if admits(&index) {
+                return Some(index);
+            }
+        }
+        self.search(admits)
+    }
+
+    fn fallback(&self, tried: &[SocketAddr]) -> usize {
+        let start = self.random();
+        let untried = |index: &usize| !tried.contains(&self.endpoints[*index].address());
+        self.from(start).find(untried).unwrap_or(start)
+    }
+
+    /// All of them, beginning with this one.
+    fn from(&self, start: usize) -> impl Iterator<Item = usize> {
+        (start..self.endpoints.len()).chain(0..start)
+    }
+
+    fn random(&self) -> usize {
+        match &self.weights {
+            None => fastrand::usize(..self.endpoints.len()),
+            Some(sums) => {
+                let drawn = fastrand::u64(..sums.last().copied().unwrap_or(1));
+                sums.partition_point(|sum| *sum <= drawn)
+            }
+        }
+    }
+}
+
+fn running_sums(endpoints: &[Arc<Endpoint>]) -> Option<Vec<u64>> {
+    let first = endpoints.first()?.weight();
+    if endpoints.iter().all(|endpoint| endpoint.weight() == first) {
+        return None;
+    }
+    let mut sum = 0u64;
+    let sums = endpoints.iter().map(|endpoint| {
+        sum += u64::from(endpoint.weight());
+        sum
+    });
+    Some(sums.collect())
+}
+
+/// A step that visits every place of the circle once before it comes back, and spreads each
+/// endpoint's places over the round instead of taking them in a row.
+fn step(circle: u64) -> u64 {
+    let wanted = ((circle as f64 * GOLDEN) as u64).max(1);
+    (wanted..wanted + circle)
+        .find(|step| gcd(*step, circle) == 1)
+        .unwrap_or(1)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
