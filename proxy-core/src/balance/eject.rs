@@ -1,6 +1,7 @@
 //! Takes endpoints that fail out of the rotation for a while, and lets them back in slowly.
 //!
-//! Passive outlier ejection: consecutive failures of real requests. The share of endpoints that may
+//! Passive outlier ejection: failures of real requests, in a row, or in a share that stands out from
+//! the other endpoints'. The share of endpoints that may
 //! be out at once is capped, so that a failure of everything is not made worse by having nowhere to send.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -13,6 +14,9 @@ use tokio::time::Instant;
 pub struct Params {
     /// Consecutive failures after which an endpoint is ejected.
     pub failures: u32,
+    /// The share of failures among the answers of the last moments, 0 to 1, from which an endpoint
+    /// is ejected, if the others' is at most half of its own; none for never.
+    pub share: Option<f64>,
     /// How long the first ejection lasts; each further one in a row lasts that much longer, up to [`Params::LONGEST`].
     pub period: Duration,
     /// The share of the endpoints that may be ejected at once, 0 to 1.
@@ -26,6 +30,12 @@ impl Params {
     pub const LONGEST: Duration = Duration::from_secs(300);
 }
 
+/// Answers that a share is taken of at least: fewer say little.
+const ENOUGH: u32 = 30;
+
+/// Half of the time for which answers count, in milliseconds.
+const HALF_WINDOW: u64 = 5_000;
+
 /// The share of its traffic that an endpoint gets at the moment of its return.
 const FIRST_SHARE: f64 = 0.1;
 
@@ -36,6 +46,45 @@ pub(super) struct Health {
     consecutive: AtomicU32,
     ejections: AtomicU32,
     ejected_until: AtomicU64,
+    /// What was answered in the present half of the window and in the one before.
+    answers: [Answers; 2],
+}
+
+/// Answers of half a window.
+#[derive(Debug, Default)]
+struct Answers {
+    half: AtomicU64,
+    all: AtomicU32,
+    bad: AtomicU32,
+}
+
+/// Answers of the last moments.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Recent {
+    all: u32,
+    bad: u32,
+}
+
+impl Recent {
+    /// Whether these stand out from what the other endpoints answered meanwhile.
+    pub(super) fn stands_out(self, share: f64, others: Self) -> bool {
+        if self.all < ENOUGH || others.all < ENOUGH {
+            return false;
+        }
+        let own = self.share();
+        own >= share && others.share() <= own / 2.0
+    }
+
+    fn share(self) -> f64 {
+        f64::from(self.bad) / f64::from(self.all.max(1))
+    }
+}
+
+impl std::ops::AddAssign for Recent {
+    fn add_assign(&mut self, other: Self) {
+        self.all = self.all.saturating_add(other.all);
+        self.bad = self.bad.saturating_add(other.bad);
+    }
 }
 
 /// Whether an endpoint takes requests.
@@ -56,6 +105,44 @@ impl Health {
             consecutive: AtomicU32::new(0),
             ejections: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
+            answers: Default::default(),
+        }
+    }
+
+    /// Counts an answer towards the share. Two workers that begin a window at once may lose one.
+    pub(super) fn answered(&self, bad: bool, now: Instant) {
+        let half = self.millis(now) / HALF_WINDOW;
+        let answers = &self.answers[(half % 2) as usize];
+        if answers.half.swap(half, Relaxed) != half {
+            answers.all.store(0, Relaxed);
+            answers.bad.store(0, Relaxed);
+        }
+        answers.all.fetch_add(1, Relaxed);
+        if bad {
+            answers.bad.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The answers of the last five to ten seconds.
+    pub(super) fn recent(&self, now: Instant) -> Recent {
+        let half = self.millis(now) / HALF_WINDOW;
+        let mut recent = Recent::default();
+        for answers in &self.answers {
+            if half - answers.half.load(Relaxed).min(half) <= 1 {
+                recent += Recent {
+                    all: answers.all.load(Relaxed),
+                    bad: answers.bad.load(Relaxed),
+                };
+            }
+        }
+        recent
+    }
+
+    /// Forgets the answers: after an ejection they say nothing new.
+    fn forget(&self) {
+        for answers in &self.answers {
+            answers.all.store(0, Relaxed);
+            answers.bad.store(0, Relaxed);
         }
     }
 
@@ -80,6 +167,7 @@ impl Health {
         let count = self.ejections.fetch_add(1, Relaxed) + 1;
         let period = (params.period * count).min(Params::LONGEST);
         self.consecutive.store(0, Relaxed);
+        self.forget();
         self.ejected_until.store(self.millis(now + period), Relaxed);
         period
     }

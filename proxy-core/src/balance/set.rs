@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::eject::State;
+use super::eject::{Recent, State};
 use super::{EjectParams, Endpoint, Outcome};
 use crate::discovery::LookupError;
 use crate::fault::{Fault, Reason};
@@ -39,6 +39,9 @@ pub struct EndpointSet {
     eject: Option<EjectParams>,
     ejections: AtomicU64,
     ejecting: Mutex<()>,
+    born: Instant,
+    /// When endpoints may be compared again, in milliseconds since `born`.
+    compare_after: AtomicU64,
     /// Whether discovery has ended its first look-up, and why it found nothing.
     settled: watch::Sender<Option<Option<LookupError>>>,
 }
@@ -52,6 +55,8 @@ impl EndpointSet {
             eject,
             ejections: AtomicU64::new(0),
             ejecting: Mutex::default(),
+            born: Instant::now(),
+            compare_after: AtomicU64::new(0),
             settled: watch::Sender::new(None),
         }
     }
@@ -147,12 +152,14 @@ impl EndpointSet {
         match outcome {
             Outcome::Success => {
                 endpoint.load().observe(latency, now);
+                endpoint.health().answered(false, now);
             }
             Outcome::Failure | Outcome::Unreachable => {
-                let asked = self
-                    .eject
-                    .as_ref()
-                    .filter(|params| endpoint.health().failed(params, now));
+                endpoint.health().answered(true, now);
+                let asked = self.eject.as_ref().filter(|params| {
+                    let in_a_row = endpoint.health().failed(params, now);
+                    in_a_row || self.stands_out(endpoint, params, now)
+                });
                 let ejected = asked.is_some_and(|params| self.eject(endpoint, params, now));
                 // A quick refusal must not look like a quick answer. An endpoint that answers badly is
                 // avoided more and more. One that cannot be reached is not, as long as it may be
@@ -169,6 +176,29 @@ impl EndpointSet {
             }
             Outcome::Unknown => {}
         }
+    }
+
+    /// Whether `endpoint` fails much more often than the others: a gray failure, which a failure in a
+    /// row never shows. The others are looked at once in a while, whatever they are and fail.
+    fn stands_out(&self, endpoint: &Endpoint, params: &EjectParams, now: Instant) -> bool {
+        let Some(share) = params.share else {
+            return false;
+        };
+        let next = now.saturating_duration_since(self.born).as_millis() as u64;
+        if self.compare_after.fetch_max(next, Relaxed) > next {
+            return false;
+        }
+        let endpoints = self.endpoints.load();
+        // With ten thousand endpoints a look costs more, and comes more rarely.
+        let pause = 10 + endpoints.len() as u64 / 10;
+        self.compare_after.store(next + pause, Relaxed);
+        let mut others = Recent::default();
+        for other in endpoints.iter() {
+            if !std::ptr::eq(&raw const **other, endpoint) {
+                others += other.health().recent(now);
+            }
+        }
+        endpoint.health().recent(now).stands_out(share, others)
     }
 
     /// An answer of `endpoint` came to its end, and was good: its failures were not in a row.

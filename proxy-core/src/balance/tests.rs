@@ -11,6 +11,7 @@ const PEER: std::net::SocketAddr =
 fn params() -> EjectParams {
     EjectParams {
         failures: 3,
+        share: None,
         period: Duration::from_secs(10),
         at_most: 0.5,
         recover: Duration::from_secs(10),
@@ -340,4 +341,54 @@ async fn p2c_leaves_little_to_an_endpoint_that_is_ten_times_slower() {
         );
     }
     assert!(slow <= 60, "{slow} of 2000");
+}
+
+/// Answers of four endpoints in turn for `seconds`, of which the first fails every `nth`, and each of the others every `others`.
+async fn answers(set: &EndpointSet, seconds: u64, nth: usize, others: usize) {
+    let endpoints = set.endpoints();
+    for number in 0..seconds as usize * 25 {
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            let every = if index == 0 { nth } else { others };
+            let now = tokio::time::Instant::now();
+            let outcome = if (number + index) % every == 0 {
+                Outcome::Failure
+            } else {
+                set.note_success(endpoint);
+                Outcome::Success
+            };
+            set.record(endpoint, outcome, Duration::from_millis(5), now);
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+fn with_share() -> Option<EjectParams> {
+    Some(EjectParams {
+        share: Some(0.2),
+        ..params()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gray_failure_is_ejected() {
+    let set = set(4, with_share());
+    answers(&set, 3, 3, 100).await;
+    let endpoints = set.endpoints();
+    let out = |index: usize| endpoints[index].is_ejected(set.eject_params());
+    assert!(out(0), "one that fails a third of its requests");
+    assert!(!(1..4).any(out), "and no other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_all_suffer_from_ejects_none() {
+    let set = set(4, with_share());
+    answers(&set, 20, 3, 3).await;
+    assert_eq!(set.ejections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_failures_eject_none() {
+    let set = set(4, with_share());
+    answers(&set, 20, 10, 1000).await;
+    assert_eq!(set.ejections(), 0);
 }

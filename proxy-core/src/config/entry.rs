@@ -205,6 +205,10 @@ impl Default for Retry {
 pub struct Eject {
     /// The failures in a row after which an endpoint is left out, 1 to 1000000. Default: 5.
     pub failures: Count<1, 1_000_000>,
+    /// The share of failures among the answers of the last five to ten seconds, of which there must
+    /// be 30, from which an endpoint is left out if the other endpoints' share is at most half of it,
+    /// or `off`. Default: `20%`.
+    pub share: OrOff<Percent>,
     /// How long it is left out the first time. Default: `10s`.
     pub r#for: Duration,
     /// The most of an entry's endpoints that are left out at once. Default: `50%`.
@@ -217,6 +221,7 @@ impl Default for Eject {
     fn default() -> Self {
         Self {
             failures: Count::clamped(5),
+            share: OrOff::On(Percent::new(20)),
             r#for: Duration::from_secs(10),
             at_most: Percent::new(50),
             recover: Duration::from_secs(10),

@@ -81,6 +81,7 @@ fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, workers: usize
     };
     let eject = entry.eject.on().map(|eject| EjectParams {
         failures: eject.failures.value(),
+        share: eject.share.on().map(|share| share.fraction()),
         period: eject.r#for.std(),
         at_most: eject.at_most.fraction(),
         recover: eject.recover.std(),

@@ -150,6 +150,7 @@ ambassador:
       methods: [GET, HEAD, OPTIONS, TRACE, PUT, DELETE]
     eject:
       failures: 5
+      share: 20%
       for: 10s
       at-most: 50%
       recover: 10s

@@ -1,0 +1,66 @@
+//! An endpoint that fails three of ten requests is found out and left out, whatever the balancer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use remora_tests::ambassador::Ambassador;
+use remora_tests::client::{Connection, Protocol, get};
+use remora_tests::origin::{Origin, ok, status};
+use remora_tests::promise::promise;
+
+/// An upstream that fails three of ten requests.
+fn gray() -> Origin {
+    let count = Arc::new(AtomicUsize::new(0));
+    Origin::start(move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            match number % 10 {
+                1 | 4 | 8 => status(503),
+                _ => ok("fine"),
+            }
+        }
+    })
+}
+
+#[test]
+fn with_round_robin() {
+    promise(async {
+        let healthy = [(); 3].map(|()| Origin::start(|_| async { ok("fine") }));
+        let gray = gray();
+        let to: Vec<String> = healthy
+            .iter()
+            .chain([&gray])
+            .map(|origin| format!("'http://{}'", origin.address()))
+            .collect();
+        let settings = format!("to: [{}]\nbalance: round-robin", to.join(", "));
+        let ambassador = Ambassador::serving(&settings).await;
+        let mut connection = Connection::open(ambassador.address(), Protocol::Http1)
+            .await
+            .expect("open");
+        let mut sent = 0;
+        while ambassador
+            .metrics()
+            .await
+            .sum("remora_ejections_total", &[])
+            == 0.0
+        {
+            assert!(sent < 2_000, "it is never found out");
+            for _ in 0..50 {
+                let reply = connection.fetch(get("/")).await.expect("an answer");
+                assert_eq!(reply.status, 200, "retries hide it");
+                sent += 1;
+            }
+        }
+        let ejected = [("endpoint", &*gray.address().to_string())];
+        let out = ambassador
+            .metrics()
+            .await
+            .sum("remora_endpoint_ejected", &ejected);
+        assert_eq!(out, 1.0, "it is the gray one that is out");
+        let before = gray.count();
+        for _ in 0..100 {
+            connection.fetch(get("/")).await.expect("an answer");
+        }
+        assert_eq!(gray.count(), before, "and it gets nothing more");
+    });
+}
