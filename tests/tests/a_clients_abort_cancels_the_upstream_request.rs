@@ -4,6 +4,8 @@ use remora_tests::ambassador::Ambassador;
 use remora_tests::client::{Connection, Protocol, channel, get};
 use remora_tests::origin::{Origin, hang};
 use remora_tests::promise::{expect, promise};
+use remora_tests::scripted::Scripted;
+use remora_tests::wire::Wire;
 use tokio::sync::mpsc;
 
 /// Tells when it is dropped.
@@ -82,5 +84,72 @@ fn in_the_middle_of_the_body() {
             expect(&what, told.recv()).await.expect("a word");
             ambassador.logged("/left").await;
         }
+    });
+}
+
+#[test]
+fn while_its_body_is_not_asked_for() {
+    promise(async {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        // It answers without having asked for the body, and its answer goes on.
+        let origin = Scripted::start(move |mut wire, _| {
+            let tell = tell.clone();
+            async move {
+                let _ = wire.head().await;
+                let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n";
+                let _ = wire.send(answer).await;
+                wire.rest().await;
+                let _ = tell.send(());
+            }
+        });
+        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        let mut wire = Wire::connect(ambassador.address()).await;
+        let head =
+            "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+        wire.send(head).await.expect("sent");
+        wire.through("ok")
+            .await
+            .expect("the beginning of an answer");
+        drop(wire);
+        expect("the cancelled exchange", told.recv())
+            .await
+            .expect("a word");
+    });
+}
+
+#[test]
+fn while_it_waits_in_line() {
+    promise(async {
+        let origin = Origin::start(|_| hang());
+        let settings = format!(
+            "to: http://{}\npool: {{connections: 1}}\nretry: off",
+            origin.address()
+        );
+        let config = remora_tests::config::Config::of(&settings).with("workers: 1");
+        let ambassador = Ambassador::start(&config).await;
+        let first = tokio::spawn({
+            let address = ambassador.address();
+            async move {
+                let mut first = Connection::open(address, Protocol::Http1).await?;
+                first.send(get("/first")).await.map(drop)
+            }
+        });
+        origin.received(1).await;
+        let mut wire = Wire::connect(ambassador.address()).await;
+        let post = "POST /left HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+        wire.send(post).await.expect("sent");
+        let both = |value: f64| value == 2.0;
+        ambassador
+            .metric("remora_requests_in_flight", &[], both)
+            .await;
+        drop(wire);
+        let line = ambassador.logged("/left").await;
+        assert_eq!(line["status"], 499, "{line}");
+        first.abort();
+        let none = |value: f64| value == 0.0;
+        ambassador
+            .metric("remora_requests_in_flight", &[], none)
+            .await;
+        assert_eq!(origin.count(), 1, "the request that was left is never sent");
     });
 }

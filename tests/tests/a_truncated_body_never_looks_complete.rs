@@ -98,6 +98,23 @@ fn towards_http_1_0() {
 }
 
 #[test]
+fn towards_http_1_0_when_the_proxy_gives_up_waiting() {
+    promise(async {
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{PART:.5}\r\n");
+        let (origin, _cut) = cutting(answer, false);
+        let settings = format!("to: http://{}\ntimeout: {{idle: 200ms}}", origin.address());
+        let ambassador = Ambassador::serving(&settings).await;
+        let mut wire = Wire::connect(ambassador.address()).await;
+        wire.send(HTTP_1_0).await.expect("sent");
+        let head = wire.head().await.expect("a head");
+        assert!(!head.contains("content-length"), "{head}");
+        let (_, ending) = wire.rest().await;
+        assert_eq!(ending, Ending::Reset, "the end looks like that of the body");
+    });
+}
+
+#[test]
 fn towards_a_client_library_over_both_protocols() {
     promise(async {
         for protocol in [Protocol::Http1, Protocol::Http2] {

@@ -190,3 +190,50 @@ fn a_try_that_takes_too_long_is_retried() {
         );
     });
 }
+
+/// An address whose connections are neither made nor refused, as long as the rest is held.
+fn silent() -> (std::net::SocketAddr, Vec<socket2::Socket>) {
+    use socket2::{Domain, Socket, Type};
+    let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let listener = socket();
+    let any: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
+    listener.bind(&any.into()).expect("a free port");
+    listener.listen(0).expect("it listens");
+    let address = listener.local_addr().expect("bound");
+    let mut held = vec![listener];
+    // Whatever the kernel takes is taken; the next one gets no answer.
+    for _ in 0..4 {
+        let filling = socket();
+        filling.set_nonblocking(true).expect("set");
+        let _ = filling.connect(&address);
+        held.push(filling);
+    }
+    (address.as_socket().expect("an address"), held)
+}
+
+#[test]
+fn a_try_that_takes_too_long_to_connect_is_retried() {
+    promise(async {
+        let (nobody, _held) = silent();
+        let origin = failing_first(0);
+        let settings = format!(
+            "to: ['http://{nobody}', 'http://{}']\neject: off\n\
+             timeout: {{try: 300ms, connect: 10s}}\nretry: {{floor: 1000/s}}",
+            origin.address()
+        );
+        let ambassador = Ambassador::serving(&settings).await;
+        for number in 0..20 {
+            let reply = send(
+                &ambassador,
+                if number % 2 == 0 {
+                    get("/")
+                } else {
+                    put(vec![7; 9])
+                },
+            );
+            assert_eq!(reply.await.status, 200);
+        }
+        let retried = ambassador.metrics().await.sum("remora_retries_total", &[]);
+        assert!(retried > 0.0, "the silent endpoint was never picked");
+    });
+}

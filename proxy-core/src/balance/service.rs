@@ -17,7 +17,7 @@ use super::pick::{Picker, Wanted};
 use super::{Endpoint, EndpointSet, Outcome, Policy};
 use crate::body::{Body, End, Watch};
 use crate::fault::{Class, Fault, Reason, Side};
-use crate::telemetry::Exchange;
+use crate::telemetry::{Carried, Exchange};
 
 /// How long a request waits for the first look-up of its entry.
 pub const FIRST_LOOKUP: Duration = Duration::from_secs(5);
@@ -173,7 +173,9 @@ where
         let balance = self.clone();
         BalanceFuture::Waiting {
             trial: Box::pin(async move {
+                let carried = Carried::new(request);
                 let (endpoint, service) = balance.choose(exchange.as_ref(), key).await?;
+                let request = carried.release();
                 Trial::begin(balance.set(), endpoint, service, exchange, request).await
             }),
         }

@@ -3,5 +3,5 @@
 mod stream;
 mod watch;
 
-pub use stream::Body;
+pub use stream::{Body, Duplex};
 pub use watch::{End, Watch};

@@ -13,12 +13,19 @@ use crate::fault::{Fault, Reason};
 
 type Boxed = Pin<Box<dyn HttpBody<Data = Bytes, Error = Fault> + Send>>;
 
+/// The body of a response whose request may still be on its way.
+pub trait Duplex: HttpBody<Data = Bytes, Error = Fault> + Send {
+    /// Goes on with the request while the response is not asked for, so that neither waits for the other.
+    fn poll_request(self: Pin<&mut Self>, cx: &mut Context<'_>);
+}
+
 enum Inner {
     Empty,
     Full(Bytes),
     Request(Incoming),
     Response(Incoming),
     Boxed(Boxed),
+    Duplex(Pin<Box<dyn Duplex>>),
 }
 
 /// A request or response body. The default is empty.
@@ -59,6 +66,19 @@ impl Body {
         Self::of(Inner::Boxed(Box::pin(body)))
     }
 
+    /// A response's body that brings its request along; costs an allocation.
+    pub fn duplex(body: impl Duplex + 'static) -> Self {
+        Self::of(Inner::Duplex(Box::pin(body)))
+    }
+
+    /// Goes on with the request that this body answers, where it is still on its way. For whoever
+    /// cannot take more of the body at the moment.
+    pub fn poll_request(&mut self, cx: &mut Context<'_>) {
+        if let Inner::Duplex(body) = &mut self.inner {
+            body.as_mut().poll_request(cx);
+        }
+    }
+
     /// Tells `watcher` how this body goes.
     pub fn watch(&mut self, watcher: Box<dyn Watch>) {
         self.watchers.push(watcher);
@@ -85,6 +105,7 @@ impl Body {
                 ready!(Pin::new(incoming).poll_frame(cx)).map(|r| r.map_err(response_cut))
             }
             Inner::Boxed(body) => return body.as_mut().poll_frame(cx),
+            Inner::Duplex(body) => return body.as_mut().poll_frame(cx),
         })
     }
 
@@ -136,6 +157,7 @@ impl HttpBody for Body {
             Inner::Full(bytes) => bytes.is_empty(),
             Inner::Request(incoming) | Inner::Response(incoming) => incoming.is_end_stream(),
             Inner::Boxed(body) => body.is_end_stream(),
+            Inner::Duplex(body) => body.is_end_stream(),
         }
     }
 
@@ -145,6 +167,7 @@ impl HttpBody for Body {
             Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Request(incoming) | Inner::Response(incoming) => incoming.size_hint(),
             Inner::Boxed(body) => body.size_hint(),
+            Inner::Duplex(body) => body.size_hint(),
         }
     }
 }

@@ -111,6 +111,11 @@ impl Connection {
         self.reset.store(true, Relaxed);
     }
 
+    /// The message that the close delimits has come to its end: an orderly close is right again.
+    pub fn close_in_order(&self) {
+        self.reset.store(false, Relaxed);
+    }
+
     /// Whether the connection must end with a reset.
     pub fn must_reset(&self) -> bool {
         self.reset.load(Relaxed)

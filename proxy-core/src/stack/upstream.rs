@@ -9,7 +9,7 @@ use crate::balance::{Balance, Endpoint, EndpointSet};
 use crate::http::Client;
 use crate::plan::HttpPlan;
 use crate::resilience::retry::{Budget, RetryLayer};
-use crate::resilience::timeout::TimeoutLayer;
+use crate::resilience::timeout::{Bound, TimeoutLayer};
 use crate::telemetry::EntryCounters;
 
 /// The stack, and the handle that keeps its connections tidy.
@@ -50,14 +50,14 @@ pub fn upstream(
         // Outermost: all tries and the pauses between them share one deadline.
         .option_layer(
             plan.request_timeout
-                .map(|limit| TimeoutLayer::new(limit, "request")),
+                .map(|limit| TimeoutLayer::new(limit, Bound::Request)),
         )
         // Above the balancer, so that each try picks anew.
         .option_layer(retry)
         // Innermost: ends a single try, which the retry above may repeat.
         .option_layer(
             plan.try_timeout
-                .map(|limit| TimeoutLayer::new(limit, "try")),
+                .map(|limit| TimeoutLayer::new(limit, Bound::Try)),
         )
         // Picks an endpoint, and sends over the connections that this worker has to it.
         .service(balance);

@@ -7,12 +7,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use http::request;
+use http::header::HOST;
+use http::{Request, request};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::EntryCounters;
+use crate::body::Body;
 use crate::fault::{Fault, Reason};
 
 /// What happened to one request, so far.
@@ -131,6 +133,63 @@ impl Exchange {
     pub fn fail(&self, fault: &Fault) {
         self.0.counters.fault(fault.reason());
         self.story(|story| story.fault = Some((fault.reason(), fault.story())));
+    }
+}
+
+/// A request that was not sent yet. Whatever becomes of it, its head is laid down for a retry.
+#[derive(Debug)]
+pub struct Carried {
+    request: Request<Body>,
+    exchange: Option<Exchange>,
+    /// Whether its `Host` is an endpoint's and not its own.
+    borrowed_host: bool,
+}
+
+impl Carried {
+    /// Takes the exchange out of the request's extensions.
+    pub fn new(mut request: Request<Body>) -> Self {
+        let exchange = request.extensions_mut().remove::<Exchange>();
+        Self {
+            request,
+            exchange,
+            borrowed_host: false,
+        }
+    }
+
+    /// The request.
+    pub fn request(&mut self) -> &mut Request<Body> {
+        &mut self.request
+    }
+
+    /// Its exchange, where it has one.
+    pub fn exchange(&self) -> Option<&Exchange> {
+        self.exchange.as_ref()
+    }
+
+    /// The request was given a `Host` that the next endpoint must not see.
+    pub fn borrow_host(&mut self) {
+        self.borrowed_host = true;
+    }
+
+    /// The request as it was, with its exchange.
+    pub fn release(mut self) -> Request<Body> {
+        let mut request = std::mem::take(&mut self.request);
+        if let Some(exchange) = self.exchange.take() {
+            request.extensions_mut().insert(exchange);
+        }
+        request
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.exchange.take() {
+            let (mut head, _) = std::mem::take(&mut self.request).into_parts();
+            if self.borrowed_host {
+                head.headers.remove(HOST);
+            }
+            exchange.lay_down(head);
+        }
     }
 }
 

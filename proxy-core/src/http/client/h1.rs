@@ -8,18 +8,18 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::service::Target;
-use super::streaming::Streaming;
+use super::streaming::{Streaming, part};
 use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
 use crate::http::expect::Gate;
 use crate::http::http1::{Failed, ResponseHead, Sending, Wire};
-use crate::telemetry::Exchange;
+use crate::telemetry::Carried;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -141,6 +141,10 @@ impl Pool {
             Claim::Got(Offer::Place(place)) => self.open(place).await,
             Claim::Full => Err(self.full()),
             Claim::Wait(receiver) => match receiver.await {
+                Ok(Offer::Connection(connection)) if reuse == Reuse::None => {
+                    let Connection { place, .. } = *connection;
+                    self.open(place).await
+                }
                 Ok(Offer::Connection(connection)) => Ok(connection),
                 Ok(Offer::Place(place)) => self.open(place).await,
                 Err(_) => Err(self.full()),
@@ -285,26 +289,6 @@ fn sweeps(time: Duration) -> u64 {
     time.as_secs().max(1)
 }
 
-/// A request that was not sent yet. Whatever becomes of it, its head is laid down for a retry.
-pub(super) struct Carried {
-    request: Request<Body>,
-    exchange: Option<Exchange>,
-}
-
-impl Carried {
-    pub(super) fn new(request: Request<Body>, exchange: Option<Exchange>) -> Self {
-        Self { request, exchange }
-    }
-}
-
-impl Drop for Carried {
-    fn drop(&mut self) {
-        if let Some(exchange) = self.exchange.take() {
-            exchange.lay_down(std::mem::take(&mut self.request).into_parts().0);
-        }
-    }
-}
-
 /// A request on its connection.
 pub(super) struct Sent {
     connection: Box<Connection>,
@@ -317,7 +301,7 @@ impl Connection {
         mut self: Box<Self>,
         mut carried: Carried,
     ) -> Result<Sent, (Carried, std::io::Error)> {
-        match self.wire.send(&mut carried.request) {
+        match self.wire.send(carried.request()) {
             Ok(sending) => Ok(Sent {
                 connection: self,
                 sending,
@@ -361,12 +345,10 @@ impl Sent {
         let mut rest = self.sending.rest(&head, &connection.wire);
         let body = match rest.whole(&mut connection.wire) {
             Some(bytes) => {
-                if rest.leaves_usable(&mut connection.wire) {
-                    pool.park(connection);
-                }
+                part(connection, rest, Arc::downgrade(pool));
                 Body::full(bytes)
             }
-            None => Body::boxed(Streaming::new(connection, rest, Arc::downgrade(pool))),
+            None => Body::duplex(Streaming::new(connection, rest, Arc::downgrade(pool))),
         };
         head.response.map(|()| body)
     }

@@ -16,13 +16,15 @@ pub(super) struct Names {
     pub(super) keep: bool,
 }
 
-/// Origin form and a Host field, as HTTP/1.1 wants it.
-pub(super) fn for_http1(request: &mut Request<Body>, names: &Names) {
+/// Origin form and a Host field, as HTTP/1.1 wants it. True when the request's own authority is to be
+/// kept and it has none: the Host that it is given is this endpoint's alone.
+pub(super) fn for_http1(request: &mut Request<Body>, names: &Names) -> bool {
     let own = match request.uri().authority().filter(|_| names.keep) {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
         None => None,
     };
-    if own.is_some() || !names.keep || !request.headers().contains_key(HOST) {
+    let lent = names.keep && own.is_none() && !request.headers().contains_key(HOST);
+    if own.is_some() || !names.keep || lent {
         let host = own.unwrap_or_else(|| names.host.clone());
         request.headers_mut().insert(HOST, host);
     }
@@ -39,6 +41,7 @@ pub(super) fn for_http1(request: &mut Request<Body>, names: &Names) {
         join_cookies(request.headers_mut());
     }
     *request.version_mut() = Version::HTTP_11;
+    lent
 }
 
 /// Absolute form and no field of HTTP/1, as HTTP/2 wants it.

@@ -12,7 +12,7 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response};
 use tower::Service;
 
-use super::h1::{Carried, Reuse, Sent};
+use super::h1::{Reuse, Sent};
 use super::prepare::{Names, for_http1, for_http2};
 use super::{error, h1, h2};
 use crate::body::Body;
@@ -20,7 +20,7 @@ use crate::fault::Fault;
 use crate::http::expect::Gate;
 use crate::http::http1::Failed;
 use crate::net::{Stream, connect};
-use crate::telemetry::{EntryCounters, Exchange};
+use crate::telemetry::{Carried, EntryCounters, Exchange};
 
 /// How often a request that an HTTP/2 connection gave back unsent goes to another one.
 const GIVEN_BACK: u32 = 3;
@@ -179,18 +179,21 @@ type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>
 /// head is written here and now, and what is left for the future is to wait for the response: a
 /// future that held the request would cost its moves.
 fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<Body>) -> Answer {
-    for_http1(&mut request, &shared.names);
+    let lent_host = for_http1(&mut request, &shared.names);
     let gate = Gate::close(&mut request);
-    let exchange = request.extensions_mut().remove::<Exchange>();
+    let repeatable = shared.repeatable.contains(request.method());
+    let mut carried = Carried::new(request);
+    if lent_host {
+        carried.borrow_host();
+    }
     // A request that is not safe to repeat must not meet a connection that is about to close.
-    let reuse = if exchange.as_ref().is_some_and(Exchange::wants_fresh) {
+    let reuse = if carried.exchange().is_some_and(Exchange::wants_fresh) {
         Reuse::None
-    } else if shared.repeatable.contains(request.method()) {
+    } else if repeatable {
         Reuse::Any
     } else {
         Reuse::Recent
     };
-    let mut carried = Carried::new(request, exchange);
     let (shared, pool) = (Arc::clone(shared), Arc::clone(pool));
     while let Some(connection) = pool.idle(reuse) {
         shared.counters.tries.fetch_add(1, Relaxed);
@@ -271,13 +274,13 @@ impl Shared {
         pool: &h2::Pool,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Fault> {
-        for_http2(&mut request, &self.names);
         if let Some(exchange) = request.extensions_mut().remove::<Exchange>() {
             // hyper consumes the head: what a retry finds is a copy.
             let (head, body) = request.into_parts();
             exchange.lay_down(head.clone());
             request = Request::from_parts(head, body);
         }
+        for_http2(&mut request, &self.names);
         let mut given_back = 0;
         loop {
             let stream = pool.take().await?;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::h1::{Connection, Pool};
+use crate::body::Duplex;
 use crate::fault::Fault;
 use crate::http::http1::Rest;
 
@@ -18,6 +19,9 @@ const LITTLE: u64 = 64 * 1024;
 
 /// How long that may take.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// How long an upload whose response is over may stand still.
+const STALLED: Duration = Duration::from_secs(10);
 
 /// A response's body and the connection that it comes on.
 #[derive(Debug)]
@@ -64,14 +68,56 @@ impl Bound {
         Poll::Ready(())
     }
 
-    /// The response is over: the connection goes back, or is closed.
+    /// The response is over: the connection goes back, or is closed. What the request still has to
+    /// send goes on first, without anybody waiting for it: an upstream that answers early may want it.
     fn part(mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = self.rest.poll_request(&mut self.connection.wire, &mut cx);
+        if !self.rest.is_uploading() {
+            return self.give_back();
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                loop {
+                    let sent = self.rest.sent();
+                    let upload = std::future::poll_fn(|cx| {
+                        self.rest.poll_request(&mut self.connection.wire, cx)
+                    });
+                    match tokio::time::timeout(STALLED, upload).await {
+                        Ok(()) => return self.give_back(),
+                        Err(_) if self.rest.sent() == sent => return,
+                        Err(_) => {}
+                    }
+                }
+            });
+        }
+    }
+
+    fn give_back(self) {
         if let Some(pool) = self.pool.upgrade()
-            && self.rest.leaves_usable(&mut self.connection.wire)
+            && self.rest.leaves_usable(&self.connection.wire)
         {
             pool.park(self.connection);
         }
     }
+}
+
+impl Duplex for Streaming {
+    fn poll_request(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        if let Some(bound) = &mut self.bound {
+            let _ = bound.rest.poll_request(&mut bound.connection.wire, cx);
+        }
+    }
+}
+
+/// The end of an exchange whose response is whole already.
+pub(super) fn part(connection: Box<Connection>, rest: Rest, pool: Weak<Pool>) {
+    let bound = Bound {
+        connection,
+        rest,
+        pool,
+    };
+    bound.part();
 }
 
 impl HttpBody for Streaming {
@@ -115,8 +161,11 @@ impl Drop for Streaming {
             return;
         };
         let mut cx = Context::from_waker(Waker::noop());
+        if bound.rest.is_uploading() {
+            return;
+        }
         if bound.poll_discard(&mut cx).is_ready() {
-            return bound.part();
+            return bound.give_back();
         }
         let is_little = bound
             .rest
@@ -127,7 +176,7 @@ impl Drop for Streaming {
             runtime.spawn(async move {
                 let discard = std::future::poll_fn(|cx| bound.poll_discard(cx));
                 if tokio::time::timeout(SETTLE, discard).await.is_ok() {
-                    bound.part();
+                    bound.give_back();
                 }
             });
         }

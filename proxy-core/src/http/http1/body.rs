@@ -19,6 +19,9 @@ use super::decode::{Decoded, Decoder};
 use crate::fault::{Fault, Reason};
 use crate::net::Stream;
 
+/// Bytes that are read of a client before anybody asks for them.
+const AHEAD: usize = 16 * 1024;
+
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A downstream connection: the socket and what belongs to it.
@@ -31,8 +34,12 @@ pub(super) struct Downstream {
     proceed: &'static [u8],
     /// Who waits for the body to be over: the connection.
     pub(super) waiting: Option<Waker>,
+    /// Who reads the body, while it waits for more.
+    reading: Option<Waker>,
     /// Which reader the body belongs to; an earlier one fails.
     reader: u64,
+    /// Whether that reader is gone.
+    abandoned: bool,
 }
 
 /// The body of the current request.
@@ -56,7 +63,9 @@ impl Downstream {
             incoming: Incoming::Over,
             proceed: &[],
             waiting: None,
+            reading: None,
             reader: 0,
+            abandoned: false,
         }
     }
 
@@ -65,19 +74,60 @@ impl Downstream {
         self.incoming = Incoming::Open(decoder);
         self.proceed = if expects { CONTINUE } else { &[] };
         self.reader += 1;
+        self.abandoned = false;
     }
 
     /// Takes the rest of the body away from whoever still reads it: that reader fails from now on.
     pub(super) fn take_over(&mut self) {
         self.reader += 1;
+        self.wake_reader();
     }
 
-    /// The final response begins: a 100 is too late now. True if one was still due.
-    pub(super) fn answered(&mut self) -> bool {
-        let due =
-            self.proceed.len() == CONTINUE.len() && matches!(self.incoming, Incoming::Open(_));
-        self.proceed = &[];
-        due
+    /// Whether somebody still reads the body and has not come to its end.
+    pub(super) fn is_being_read(&self) -> bool {
+        matches!(self.incoming, Incoming::Open(_)) && !self.abandoned
+    }
+
+    /// The final response begins: a 100 is too late now, except for the rest of one that was begun,
+    /// which must go first. True if one was still due.
+    pub(super) fn answered(&mut self) -> (&'static [u8], bool) {
+        let open = matches!(self.incoming, Incoming::Open(_));
+        match std::mem::take(&mut self.proceed) {
+            CONTINUE => (&[], open),
+            rest => (rest, false),
+        }
+    }
+
+    /// Ready when the client is gone. What it sends meanwhile waits for its turn, up to a limit; a
+    /// body that nobody asks for at the moment is not read beyond it.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.incoming, Incoming::Open(_))
+            && !self
+                .waiting
+                .as_ref()
+                .is_some_and(|waiting| waiting.will_wake(cx.waker()))
+        {
+            self.waiting = Some(cx.waker().clone());
+        }
+        while self.buffer.len() < AHEAD {
+            match ready!(self.buffer.poll_fill(&mut self.stream, cx)) {
+                Ok(read) if read > 0 => self.wake_reader(),
+                _ => {
+                    if matches!(self.incoming, Incoming::Open(_)) {
+                        self.incoming = Incoming::Cut;
+                    }
+                    self.wake_reader();
+                    return Poll::Ready(());
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    fn wake_reader(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            reading.wake();
+        }
     }
 
     /// The next frame of the body; `None` at its end.
@@ -166,6 +216,19 @@ impl RequestBody {
     }
 }
 
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let mut connection = self.connection.lock();
+        if connection.reader == self.reader {
+            connection.abandoned = true;
+            connection.reading = None;
+            if let Some(waiting) = connection.waiting.take() {
+                waiting.wake();
+            }
+        }
+    }
+}
+
 impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = Fault;
@@ -179,7 +242,13 @@ impl HttpBody for RequestBody {
         }
         let mut connection = self.connection.lock();
         let polled = if connection.reader == self.reader {
-            ready!(connection.poll_frame(cx))
+            match connection.poll_frame(cx) {
+                Poll::Ready(polled) => polled,
+                Poll::Pending => {
+                    connection.reading = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+            }
         } else {
             Some(Err(cut("the rest of the request body was given up")))
         };

@@ -54,14 +54,26 @@ pub(super) async fn refuse(wire: Shared, bad: Bad) -> Option<Ended> {
     Some(Ended::Malformed)
 }
 
-/// Ends a connection on which nothing is left to be read.
+/// Ends a connection on which nothing is left to be read, as far as is known.
 pub(super) async fn shut(wire: Shared) -> Option<Ended> {
-    let _ = shutdown(&wire).await;
+    if shutdown(&wire).await.is_ok() && !wire.lock().stream.is_quiet() {
+        linger(&wire).await;
+    }
     Some(Ended::Well)
 }
 
-/// Reads what is left of the request's body, if that is little: another request may then follow.
+/// Waits for whoever still sends the request's body on, then reads what is left of it, if that is
+/// little: another request may then follow.
 pub(super) async fn finish(wire: Shared, keep_alive: bool) -> Option<Ended> {
+    std::future::poll_fn(|cx| {
+        let mut downstream = wire.lock();
+        if !downstream.is_being_read() {
+            return Poll::Ready(());
+        }
+        downstream.poll_gone(cx)
+    })
+    .await;
+    wire.lock().take_over();
     if read_to_end(&wire).await && keep_alive {
         return None;
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Response, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame};
 
 use super::case::{FieldCase, write_name};
@@ -80,7 +80,7 @@ impl Encoder {
         out.join(|joined| {
             joined.extend_from_slice(b"0\r\n");
             if self.trailers {
-                fields(joined, trailers, None);
+                fields(joined, trailers, None, true);
             }
             joined.extend_from_slice(b"\r\n");
         });
@@ -110,7 +110,7 @@ pub(super) fn request(request: &Request<Body>, out: &mut Outbox) -> Encoder {
         let path = request.uri().path_and_query();
         joined.extend_from_slice(path.map_or("/", |path| path.as_str()).as_bytes());
         joined.extend_from_slice(b" HTTP/1.1\r\n");
-        let written = fields(joined, request.headers(), case);
+        let written = fields(joined, request.headers(), case, false);
         let announced;
         (length, announced) = request_length(request, &written);
         if let Some(announced) = announced {
@@ -184,7 +184,10 @@ pub(super) fn response(
     out.join(|joined| {
         joined.reserve(512);
         status_line(joined, response, asked.version);
-        let written = fields(joined, response.headers(), None);
+        // RFC 9110, 8.6: neither of these says a length; 304 and a response to HEAD may.
+        let status = response.status();
+        let bodiless = status.is_informational() || status == StatusCode::NO_CONTENT;
+        let written = fields(joined, response.headers(), None, bodiless);
         let announced;
         (length, announced) = response_length(response, asked, &written);
         if let Some(announced) = announced {
@@ -251,7 +254,12 @@ struct Written {
     date: bool,
 }
 
-fn fields(out: &mut Vec<u8>, headers: &HeaderMap, case: Option<&FieldCase>) -> Written {
+fn fields(
+    out: &mut Vec<u8>,
+    headers: &HeaderMap,
+    case: Option<&FieldCase>,
+    bodiless: bool,
+) -> Written {
     let mut written = Written::default();
     for (name, value) in headers {
         match name.as_str().len() {
@@ -261,7 +269,11 @@ fn fields(out: &mut Vec<u8>, headers: &HeaderMap, case: Option<&FieldCase>) -> W
                 written.closes |= value == "close";
             }
             14 if *name == CONTENT_LENGTH => {
-                written.length = value.to_str().ok().and_then(|text| text.parse().ok());
+                // One is enough, and a message that has no body has none.
+                if written.length.is_some() || bodiless {
+                    continue;
+                }
+                written.length = framing::decimal(value.as_bytes());
             }
             17 => written.coding |= *name == TRANSFER_ENCODING,
             _ => {}

@@ -157,7 +157,7 @@ fn content_length(framed: Framed, headers: &mut HeaderMap) -> Result<Option<u64>
 }
 
 /// Digits alone: no sign, no space, no overflow.
-fn decimal(text: &[u8]) -> Option<u64> {
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }

@@ -24,6 +24,7 @@ pub(super) struct Pump {
     body: Option<Body>,
     begun: bool,
     cut: bool,
+    moved: u64,
 }
 
 /// Why the body did not come to its end.
@@ -45,12 +46,18 @@ impl Pump {
             body,
             begun,
             cut: false,
+            moved: 0,
         }
     }
 
     /// Whether something of the message was written.
     pub(super) fn has_begun(&self) -> bool {
         self.begun
+    }
+
+    /// Bytes written so far.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
     }
 
     /// Whether all of the message was written.
@@ -104,6 +111,13 @@ impl Pump {
         why
     }
 
+    /// Goes on with the request that this message answers, where it is still on its way.
+    pub(super) fn poll_request(&mut self, cx: &mut Context<'_>) {
+        if let Some(body) = &mut self.body {
+            body.poll_request(cx);
+        }
+    }
+
     /// Writes what was gathered.
     pub(super) fn poll_write(
         &mut self,
@@ -112,6 +126,7 @@ impl Pump {
     ) -> Poll<io::Result<()>> {
         let before = self.out.len();
         let written = self.out.poll_write(stream, cx);
+        self.moved += (before - self.out.len()) as u64;
         self.begun |= self.out.len() < before;
         written
     }

@@ -36,9 +36,6 @@ use crate::http::intake::{Awaiting, begin};
 use crate::lifecycle::Phase;
 use crate::net::{Connection, Stream};
 
-/// Bytes of further requests that are read while one is being served.
-const PIPELINED: usize = 16 * 1024;
-
 /// How a connection is served.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) struct Settings {
@@ -178,18 +175,15 @@ where
                     }
                 },
                 StepProjection::Write { pump } => match ready!(poll_write(this.wire, pump, cx)) {
-                    Written::Whole => match after(this.wire, this.current) {
-                        After::Next => Step::Head,
-                        After::Close(closing) => Step::Close { closing },
-                        After::HandOver(to) => return Poll::Ready(Finished::HandOver(to)),
-                    },
-                    Written::Cut => {
-                        if pump.ends_with_connection() {
-                            this.connection.reset_on_close();
+                    Written::Whole => {
+                        this.connection.close_in_order();
+                        match after(this.wire, this.current) {
+                            After::Next => Step::Head,
+                            After::Close(closing) => Step::Close { closing },
+                            After::HandOver(to) => return Poll::Ready(Finished::HandOver(to)),
                         }
-                        return well;
                     }
-                    Written::Gone => return well,
+                    Written::Cut | Written::Gone => return well,
                 },
                 StepProjection::Close { closing } => match ready!(closing.as_mut().poll(cx)) {
                     Some(ended) => return Poll::Ready(Finished::Ended(ended)),
@@ -288,8 +282,10 @@ fn respond(
         response.headers_mut().insert(CONNECTION, close);
     }
     // A client that was never told to send its body may send it or not: what follows is in doubt.
-    asked.keep_alive &= !wire.lock().answered();
+    let (proceed, due) = wire.lock().answered();
+    asked.keep_alive &= !due;
     let mut out = Outbox::default();
+    out.join(|joined| joined.extend_from_slice(proceed));
     let (encoder, keep_alive) = encode::response(&response, asked, &mut out);
     if let Some(current) = current {
         current.keep_alive = keep_alive;
@@ -301,7 +297,12 @@ fn respond(
     if encoder.is_over() {
         body.take().map(discard);
     }
-    Pump::new(encoder, out, body)
+    let pump = Pump::new(encoder, out, body);
+    if pump.ends_with_connection() {
+        // Until all of it is written: whatever ends the connection before that must not look like its end.
+        connection.reset_on_close();
+    }
+    pump
 }
 
 /// How the writing of a response ended.
@@ -318,8 +319,15 @@ fn poll_write(wire: &Shared, pump: &mut Pump, cx: &mut Context<'_>) -> Poll<Writ
     loop {
         let gathered = pump.poll_gather(cx);
         let mut downstream = wire.lock();
-        if ready!(pump.poll_write(&mut downstream.stream, cx)).is_err() {
-            return Poll::Ready(Written::Gone);
+        match pump.poll_write(&mut downstream.stream, cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(Written::Gone),
+            Poll::Pending => {
+                // A client that sends before it reads must get rid of what it sends.
+                drop(downstream);
+                pump.poll_request(cx);
+                return Poll::Pending;
+            }
         }
         match gathered {
             _ if pump.is_cut() => return Poll::Ready(Written::Cut),
@@ -345,16 +353,13 @@ fn after(wire: &Shared, current: &mut Option<Current>) -> After {
     if let Some(to) = handover {
         return After::HandOver(to);
     }
-    let mut downstream = wire.lock();
+    let downstream = wire.lock();
     match downstream.incoming {
         Incoming::Over if keep_alive => After::Next,
         Incoming::Over if downstream.buffer.is_empty() => {
             After::Close(Box::pin(closing::shut(Arc::clone(wire))))
         }
-        _ => {
-            downstream.take_over();
-            After::Close(Box::pin(closing::finish(Arc::clone(wire), keep_alive)))
-        }
+        _ => After::Close(Box::pin(closing::finish(Arc::clone(wire), keep_alive))),
     }
 }
 
@@ -370,7 +375,14 @@ fn hand_over(wire: Shared, to: oneshot::Sender<Stream>) {
 /// Lets go of a body that must not be sent, as of a response to HEAD; one that is at hand has then been taken whole.
 fn discard(mut body: Body) {
     let mut cx = Context::from_waker(std::task::Waker::noop());
-    let _ = Pin::new(&mut body).poll_frame(&mut cx);
+    for _ in 0..3 {
+        if !matches!(
+            Pin::new(&mut body).poll_frame(&mut cx),
+            Poll::Ready(Some(Ok(_)))
+        ) {
+            return;
+        }
+    }
 }
 
 fn takes_trailers(headers: &HeaderMap) -> bool {
@@ -383,28 +395,4 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
             .unwrap_or_default();
         name.trim_ascii().eq_ignore_ascii_case(b"trailers")
     })
-}
-
-impl Downstream {
-    /// Ready when the client is gone. What it sends meanwhile waits for its turn, up to a limit; a
-    /// body that is being read notices by itself.
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.incoming, Incoming::Open(_)) {
-            if !self
-                .waiting
-                .as_ref()
-                .is_some_and(|waiting| waiting.will_wake(cx.waker()))
-            {
-                self.waiting = Some(cx.waker().clone());
-            }
-            return Poll::Pending;
-        }
-        while self.buffer.len() < PIPELINED {
-            match ready!(self.buffer.poll_fill(&mut self.stream, cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(()),
-                Ok(_) => {}
-            }
-        }
-        Poll::Pending
-    }
 }

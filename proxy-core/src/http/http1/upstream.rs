@@ -164,6 +164,7 @@ impl Sending {
         Rest {
             decoder: Decoder::new(head.length, wire.max_headers),
             upload: self.upload,
+            failed: None,
             keep_alive: head.keep_alive,
         }
     }
@@ -207,6 +208,8 @@ impl Upload {
 pub(in crate::http) struct Rest {
     decoder: Decoder,
     upload: Upload,
+    /// How the request's body failed, if it did.
+    failed: Option<Fault>,
     keep_alive: bool,
 }
 
@@ -228,7 +231,8 @@ impl Rest {
         wire: &mut Wire,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        if let Poll::Ready(Err(fault)) = self.upload.poll(&mut wire.stream, cx) {
+        let _ = self.poll_request(wire, cx);
+        if let Some(fault) = self.failed.take() {
             return Poll::Ready(Some(Err(fault)));
         }
         loop {
@@ -254,6 +258,30 @@ impl Rest {
         }
     }
 
+    /// Goes on sending the request; ready when no more of it can be sent.
+    pub(in crate::http) fn poll_request(
+        &mut self,
+        wire: &mut Wire,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if self.failed.is_none()
+            && let Err(fault) = ready!(self.upload.poll(&mut wire.stream, cx))
+        {
+            self.failed = Some(fault);
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether some of the request is still to be sent, and the upstream takes it.
+    pub(in crate::http) fn is_uploading(&self) -> bool {
+        self.failed.is_none() && !self.upload.pump.is_over()
+    }
+
+    /// Bytes of the request that were sent.
+    pub(in crate::http) fn sent(&self) -> u64 {
+        self.upload.pump.moved()
+    }
+
     /// Whether all of the response was taken.
     pub(in crate::http) fn is_over(&self) -> bool {
         self.decoder.is_over()
@@ -265,20 +293,12 @@ impl Rest {
     }
 
     /// Whether the connection can carry another exchange after this one.
-    pub(in crate::http) fn leaves_usable(&mut self, wire: &mut Wire) -> bool {
-        if !self.keep_alive || !self.is_over() || self.upload.broken.is_some() {
-            return false;
-        }
-        if !self.upload.pump.is_over() {
-            // Only what can be sent right now: nobody waits for the rest any more.
-            let mut cx = Context::from_waker(std::task::Waker::noop());
-            if !matches!(
-                self.upload.poll(&mut wire.stream, &mut cx),
-                Poll::Ready(Ok(()))
-            ) {
-                return false;
-            }
-        }
-        self.upload.broken.is_none() && wire.is_open()
+    pub(in crate::http) fn leaves_usable(&self, wire: &Wire) -> bool {
+        self.keep_alive
+            && self.is_over()
+            && self.failed.is_none()
+            && self.upload.broken.is_none()
+            && self.upload.pump.is_over()
+            && wire.is_open()
     }
 }

@@ -158,8 +158,9 @@ where
                 original.let_go();
                 return Poll::Ready(result);
             };
-            original.take_up();
             let again = Box::pin(async move {
+                // The first try is gone by now: until then it may hold what it lays down.
+                original.take_up();
                 let again = shared.again(inner, original, result, cause);
                 again.await
             });

@@ -9,4 +9,4 @@ mod service;
 mod tests;
 mod timers;
 
-pub use service::{Timeout, TimeoutLayer};
+pub use service::{Bound, Timeout, TimeoutLayer};

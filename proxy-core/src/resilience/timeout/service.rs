@@ -18,17 +18,35 @@ use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
 use crate::telemetry::Exchange;
 
+/// What is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// A request with all its tries: the time begins with its exchange.
+    Request,
+    /// One try.
+    Try,
+}
+
+impl Bound {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Try => "try",
+        }
+    }
+}
+
 /// Wraps services in [`Timeout`].
 #[derive(Debug, Clone)]
 pub struct TimeoutLayer {
     limit: Duration,
-    what: &'static str,
+    bound: Bound,
 }
 
 impl TimeoutLayer {
-    /// `what` is the name of the bounded thing in the fault's detail: `request` or `try`.
-    pub fn new(limit: Duration, what: &'static str) -> Self {
-        Self { limit, what }
+    /// Bounds a request or a try to `limit`.
+    pub fn new(limit: Duration, bound: Bound) -> Self {
+        Self { limit, bound }
     }
 }
 
@@ -39,7 +57,7 @@ impl<S> Layer<S> for TimeoutLayer {
         Timeout {
             inner,
             limit: self.limit,
-            what: self.what,
+            bound: self.bound,
             timers: Timers::default(),
         }
     }
@@ -50,7 +68,7 @@ impl<S> Layer<S> for TimeoutLayer {
 pub struct Timeout<S> {
     inner: S,
     limit: Duration,
-    what: &'static str,
+    bound: Bound,
     timers: Timers,
 }
 
@@ -77,14 +95,14 @@ where
         });
         // A request begins with its exchange: no need to look at the clock again.
         let begun = match &exchange {
-            Some(exchange) if exchange.story(|story| story.tried.is_empty()) => exchange.started(),
+            Some(exchange) if self.bound == Bound::Request => exchange.started(),
             _ => Instant::now(),
         };
         TimeoutFuture {
             inner: self.inner.call(request),
             timer: self.timers.start(begun + self.limit),
             limit: self.limit,
-            what: self.what,
+            bound: self.bound,
             upload,
             seen: 0,
             exchange,
@@ -112,7 +130,7 @@ pin_project! {
         inner: F,
         timer: Timer,
         limit: Duration,
-        what: &'static str,
+        bound: Bound,
         upload: Option<Arc<AtomicU64>>,
         seen: u64,
         exchange: Option<Exchange>,
@@ -141,7 +159,8 @@ where
                 }
                 let detail = format!(
                     "no response within timeout.{} of {:?}",
-                    this.what, this.limit
+                    this.bound.name(),
+                    this.limit
                 );
                 return Poll::Ready(Err(Fault::maybe_seen(Reason::ResponseTimeout, detail)));
             }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, service_fn};
 
-use super::TimeoutLayer;
+use super::{Bound, TimeoutLayer};
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
 
@@ -18,9 +18,10 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_service_times_out_at_the_limit() {
-    let mut timeout = TimeoutLayer::new(LIMIT, "request").layer(service_fn(|_: Request<Body>| {
-        std::future::pending::<Result<(), Fault>>()
-    }));
+    let mut timeout =
+        TimeoutLayer::new(LIMIT, Bound::Request).layer(service_fn(|_: Request<Body>| {
+            std::future::pending::<Result<(), Fault>>()
+        }));
     let begun = Instant::now();
     let fault = timeout.call(Request::new(Body::empty())).await.unwrap_err();
     assert_eq!(fault.reason(), Reason::ResponseTimeout);
@@ -49,7 +50,7 @@ async fn a_long_upload_is_no_timeout_and_a_stalled_one_is() {
         let read = service_fn(|request: Request<Body>| async {
             request.into_body().collect().await.map(|_| ())
         });
-        let result = TimeoutLayer::new(LIMIT, "request")
+        let result = TimeoutLayer::new(LIMIT, Bound::Request)
             .layer(read)
             .call(Request::new(body))
             .await;
