@@ -42,6 +42,10 @@ pub(super) struct Pool {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "a connection goes in and out with every request"
+)]
 struct State {
     idle: Vec<Box<Connection>>,
     open: usize,
@@ -289,6 +293,12 @@ fn sweeps(time: Duration) -> u64 {
     time.as_secs().max(1)
 }
 
+/// A request of which nothing could be written.
+pub(super) struct Unsent {
+    pub(super) carried: Carried,
+    pub(super) error: std::io::Error,
+}
+
 /// A request on its connection.
 pub(super) struct Sent {
     connection: Box<Connection>,
@@ -297,16 +307,13 @@ pub(super) struct Sent {
 
 impl Connection {
     /// Begins to send a request; one without a body comes back where nothing of it could be written.
-    pub(super) fn send(
-        mut self: Box<Self>,
-        mut carried: Carried,
-    ) -> Result<Sent, (Carried, std::io::Error)> {
+    pub(super) fn send(mut self: Box<Self>, mut carried: Carried) -> Result<Sent, Box<Unsent>> {
         match self.wire.send(carried.request()) {
             Ok(sending) => Ok(Sent {
                 connection: self,
                 sending,
             }),
-            Err(error) => Err((carried, error)),
+            Err(error) => Err(Box::new(Unsent { carried, error })),
         }
     }
 }

@@ -200,7 +200,7 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
         match connection.send(carried) {
             Ok(sent) => return Box::pin(Answering::new(shared, pool, sent, gate)),
             // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
-            Err((unsent, _)) => carried = unsent,
+            Err(unsent) => carried = unsent.carried,
         }
     }
     Box::pin(async move {
@@ -210,8 +210,8 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
             shared.counters.tries.fetch_add(1, Relaxed);
             match connection.send(carried) {
                 Ok(sent) => return Answering::new(shared, pool, sent, gate).await,
-                Err((unsent, _)) if reused => carried = unsent,
-                Err((_, error)) => return Err(error::unsent_http1(shared.address, error)),
+                Err(unsent) if reused => carried = unsent.carried,
+                Err(unsent) => return Err(error::unsent_http1(shared.address, unsent.error)),
             }
         }
     })

@@ -295,7 +295,7 @@ fn respond(
     }
     let mut body = Some(response.into_body());
     if encoder.is_over() {
-        body.take().map(discard);
+        body.take().into_iter().for_each(discard);
     }
     let pump = Pump::new(encoder, out, body);
     if pump.ends_with_connection() {
