@@ -33,7 +33,7 @@ fn document(options: &Options) -> Result<Document, Errors> {
 /// What a document means on this machine.
 pub(crate) fn compiled(document: &Document) -> Result<Loaded, Errors> {
     let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let plan = compile(document, cpus)?;
+    let plan = compile(document, cpus, &|name| std::env::var(name).ok())?;
     Ok(Loaded {
         plan,
         effective: config::effective(&document.config),

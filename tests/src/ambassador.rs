@@ -104,8 +104,29 @@ impl Ambassador {
         started
     }
 
+    /// Starts with `config` and further variables in its environment, and waits until it is ready.
+    pub async fn with_env(config: &Config, variables: &[(&str, String)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("remora.yaml"), config.text()).expect("a file");
+        let names: Vec<&str> = config.names().collect();
+        let mut command = Command::new(binary());
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        let started = Self::run(command, directory, &["-c", "remora.yaml"], &names).await;
+        started.ready().await;
+        started
+    }
+
     async fn spawn(directory: TempDir, arguments: &[&str], entries: &[&str]) -> Self {
-        let mut child = Command::new(binary())
+        Self::run(Command::new(binary()), directory, arguments, entries).await
+    }
+
+    async fn run(
+        mut command: Command,
+        directory: TempDir,
+        arguments: &[&str],
+        entries: &[&str],
+    ) -> Self {
+        let mut child = command
             .args(arguments)
             .current_dir(directory.path())
             .stdin(Stdio::null())

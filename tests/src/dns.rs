@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA};
-use hickory_proto::rr::{RData, Record, RecordType};
+use hickory_proto::rr::rdata::{A, AAAA, SRV};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::watch;
@@ -23,6 +23,8 @@ pub enum Answer {
     OverTcp(Vec<IpAddr>, u32),
     /// This about A records, and that about AAAA records.
     Each(Box<Answer>, Box<Answer>),
+    /// SRV records: priority, weight, port and host of each, with a time to live in seconds.
+    Services(Vec<(u16, u16, u16, String)>, u32),
     /// NXDOMAIN: there is no such name.
     NoSuchName,
     /// SERVFAIL.
@@ -147,6 +149,19 @@ impl Zone {
                     .filter_map(|ip| record(ip, query.query_type()));
                 let name = query.name();
                 reply.add_answers(data.map(|data| Record::from_rdata(name.clone(), ttl, data)));
+            }
+            Answer::Services(services, ttl) => {
+                let name = query.name();
+                let data = services
+                    .into_iter()
+                    .filter_map(|(priority, weight, port, host)| {
+                        let target = Name::from_ascii(format!("{host}.")).ok()?;
+                        let srv = SRV::new(priority, weight, port, target);
+                        Some(Record::from_rdata(name.clone(), ttl, RData::SRV(srv)))
+                    });
+                if query.query_type() == RecordType::SRV {
+                    reply.add_answers(data);
+                }
             }
             Answer::NoSuchName => reply.metadata.response_code = ResponseCode::NXDomain,
             Answer::Failure => reply.metadata.response_code = ResponseCode::ServFail,

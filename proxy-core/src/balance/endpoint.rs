@@ -67,6 +67,11 @@ impl Endpoint {
         self.target.weight
     }
 
+    /// Its tier: lower ones go first.
+    pub fn tier(&self) -> u16 {
+        self.target.tier
+    }
+
     /// Requests that it has not answered in full.
     pub fn in_flight(&self) -> u32 {
         self.load.in_flight()

@@ -73,26 +73,30 @@ impl Picker {
         &self.endpoints
     }
 
-    /// The index of the chosen endpoint; none only where there is none at all.
+    /// The index of the chosen endpoint; none where there is none that is neither ejected nor tried.
     pub(super) fn pick(&self, wanted: &Wanted<'_>) -> Option<usize> {
-        match self.endpoints.len() {
-            0 => return None,
-            1 => return Some(0),
-            _ => {}
+        if self.endpoints.is_empty() {
+            return None;
         }
         let now = Instant::now();
         let admits = |index: &usize| {
             let endpoint = &self.endpoints[*index];
             !wanted.tried.contains(&endpoint.address()) && endpoint.admits(wanted.eject, now)
         };
-        let picked = match (&self.way, wanted.key) {
+        if let [_] = self.endpoints[..] {
+            return Some(0).filter(admits);
+        }
+        match (&self.way, wanted.key) {
             (Way::Least, _) => self.least(&admits),
             (Way::RoundRobin { turn, step }, _) => self.next(turn, *step, &admits),
             (Way::Hash(ring), Some(key)) => ring.pick(key, &self.endpoints, &admits),
             (Way::P2c | Way::Hash(_), _) => self.cheaper_of_two(&admits, now),
-        };
-        // Everything is ejected or tried: an ejected one is better than none, a tried one too.
-        Some(picked.unwrap_or_else(|| self.fallback(wanted.tried)))
+        }
+    }
+
+    /// One that is not tried, if there is one: an ejected one is better than none, a tried one too.
+    pub(super) fn any(&self, tried: &[SocketAddr]) -> Option<usize> {
+        (!self.endpoints.is_empty()).then(|| self.fallback(tried))
     }
 
     fn cheaper_of_two(&self, admits: &impl Fn(&usize) -> bool, now: Instant) -> Option<usize> {

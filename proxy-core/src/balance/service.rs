@@ -1,5 +1,6 @@
 //! The tower service that sends each try to a picked endpoint and records how it went.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -38,9 +39,8 @@ struct Shared<F, S> {
 
 struct Local<S> {
     version: u64,
-    picker: Picker,
-    /// One for each endpoint of the picker.
-    services: Vec<S>,
+    /// The lowest tier first. One picker and its endpoints' services a tier.
+    tiers: Vec<(Picker, Vec<S>)>,
 }
 
 impl<F, S> Balance<F, S>
@@ -52,8 +52,7 @@ where
     pub fn new(set: Arc<EndpointSet>, policy: Policy, make: F) -> Self {
         let empty = Local {
             version: u64::MAX,
-            picker: Picker::new(Vec::new(), &policy),
-            services: Vec::new(),
+            tiers: Vec::new(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -80,15 +79,25 @@ where
             tried,
             key,
         };
-        let index = local.picker.pick(&asked)?;
-        let endpoint = Arc::clone(&local.picker.endpoints()[index]);
-        Some((endpoint, local.services[index].clone()))
+        let picked = local.tiers.iter().find_map(|(picker, services)| {
+            let index = picker.pick(&asked)?;
+            Some((picker, services, index))
+        });
+        // Everything is ejected or tried.
+        let (picker, services, index) = picked.or_else(|| {
+            let (picker, services) = local.tiers.first()?;
+            Some((picker, services, picker.any(tried)?))
+        })?;
+        let endpoint = Arc::clone(&picker.endpoints()[index]);
+        Some((endpoint, services[index].clone()))
     }
 
     /// The services of the endpoints that there are now; services of removed endpoints are dropped.
     pub fn services(&self) -> Vec<S> {
         self.shared.refresh();
-        self.shared.local.load().services.clone()
+        let local = self.shared.local.load();
+        let services = local.tiers.iter().flat_map(|(_, services)| services);
+        services.cloned().collect()
     }
 
     /// The set that this is a view of.
@@ -110,24 +119,25 @@ where
             return;
         }
         let known: std::collections::HashMap<*const Endpoint, &S> = old
-            .picker
-            .endpoints()
+            .tiers
             .iter()
-            .map(Arc::as_ptr)
-            .zip(&old.services)
+            .flat_map(|(picker, services)| picker.endpoints().iter().map(Arc::as_ptr).zip(services))
             .collect();
-        let endpoints = self.set.endpoints();
-        let services = endpoints.iter().map(|endpoint| {
-            known
-                .get(&Arc::as_ptr(endpoint))
-                .map_or_else(|| (self.make)(endpoint), |s| (*s).clone())
+        let service = |endpoint: &Arc<Endpoint>| {
+            let known = known.get(&Arc::as_ptr(endpoint));
+            known.map_or_else(|| (self.make)(endpoint), |service| (*service).clone())
+        };
+        let mut tiers: BTreeMap<u16, Vec<Arc<Endpoint>>> = BTreeMap::new();
+        for endpoint in self.set.endpoints().iter() {
+            let tier = tiers.entry(endpoint.tier()).or_default();
+            tier.push(Arc::clone(endpoint));
+        }
+        let tiers = tiers.into_values().map(|endpoints| {
+            let services = endpoints.iter().map(service).collect();
+            (Picker::new(endpoints, &self.policy), services)
         });
-        let services = services.collect();
-        self.local.store(Arc::new(Local {
-            version,
-            picker: Picker::new(endpoints.to_vec(), &self.policy),
-            services,
-        }));
+        let tiers = tiers.collect();
+        self.local.store(Arc::new(Local { version, tiers }));
     }
 }
 

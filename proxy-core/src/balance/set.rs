@@ -27,8 +27,10 @@ pub struct Target {
     pub address: SocketAddr,
     /// What it is called in `Host` and `:authority`.
     pub authority: Authority,
-    /// Its share relative to the other endpoints', at least 1.
+    /// Its share relative to the other endpoints of its tier, at least 1.
     pub weight: u32,
+    /// Endpoints of a higher tier serve while none of a lower one can.
+    pub tier: u16,
 }
 
 /// The endpoints of one entry. Shared by all workers.

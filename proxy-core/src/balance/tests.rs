@@ -23,6 +23,7 @@ fn target(last: u8, weight: u32) -> Target {
         address: ([127, 0, 0, last], 80).into(),
         authority: "users".parse().unwrap(),
         weight,
+        tier: 0,
     }
 }
 
@@ -391,4 +392,22 @@ async fn a_few_failures_eject_none() {
     let set = set(4, with_share());
     answers(&set, 20, 10, 1000).await;
     assert_eq!(set.ejections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_higher_tier_serves_while_no_lower_one_can() {
+    let set = EndpointSet::new(Some(params()));
+    let second = |last| Target {
+        tier: 7,
+        ..target(last, 1)
+    };
+    let targets = vec![target(1, 1), target(2, 1), second(3), second(4)];
+    set.update(targets, None);
+    let set = Arc::new(set);
+    assert_eq!(picks(&set, 100)[3..], [0, 0]);
+    fail(&set, 0, 3);
+    assert_eq!(picks(&set, 100)[2], 100);
+    fail(&set, 1, 3);
+    let counts = picks(&set, 100);
+    assert_eq!((counts[1], counts[2], counts[3] + counts[4]), (0, 0, 100));
 }

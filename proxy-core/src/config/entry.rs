@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Balance, Count, Duration, ListenAddress, Method, OrOff, Percent, Rate, RetryOn, Size,
+    Balance, Count, Discover, Duration, ListenAddress, Method, OrOff, Percent, Rate, RetryOn, Size,
     StatusRange, To,
 };
 
@@ -78,22 +78,12 @@ impl Entry {
             .targets
             .iter()
             .any(|target| target.to.host.is_name());
-        self.discover.unwrap_or(if named {
+        self.discover.clone().unwrap_or(if named {
             Discover::Dns
         } else {
             Discover::Static
         })
     }
-}
-
-/// How the endpoints of an entry are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Discover {
-    /// The A and AAAA records of each name; addresses are taken as they are.
-    Dns,
-    /// The addresses in `to`, which must all be IP addresses.
-    Static,
 }
 
 /// What the upstream is told as the authority (`Host`, `:authority`).

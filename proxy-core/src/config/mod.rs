@@ -12,6 +12,7 @@
 
 mod balance;
 mod count;
+mod discover;
 mod document;
 mod effective;
 mod entry;
@@ -35,9 +36,10 @@ mod written;
 
 pub use balance::{Balance, HashOn, HeaderName};
 pub use count::Count;
+pub use discover::Discover;
 pub use document::Document;
 pub use effective::effective;
-pub use entry::{Discover, Eject, Entry, HostPolicy, Pool, Retry, Timeouts};
+pub use entry::{Eject, Entry, HostPolicy, Pool, Retry, Timeouts};
 pub use errors::{Error, Errors};
 pub use flags::Flags;
 pub use listen::{DnsServer, ListenAddress, ListenHost};

@@ -71,10 +71,19 @@ impl Check<'_> {
     /// The rules of `to` and `discover`.
     fn targets(&mut self, name: &str, entry: &Entry) {
         let path = ["ambassador", name, "to"];
+        if let Some(Discover::File(_)) = entry.discover
+            && entry.to.targets.len() > 1
+        {
+            let message = "a file holds all endpoints of its entry";
+            self.wrong(
+                &path,
+                message,
+                "write one URL: its scheme and authority count",
+            );
+        }
         let Some(scheme) = entry.to.scheme() else {
             return self.wrong(&path, "`to` is an empty list", "write at least one URL");
         };
-        let fixed = entry.discover == Some(Discover::Static);
         for (number, target) in entry.to.targets.iter().enumerate() {
             let number = number.to_string();
             let listed = ["ambassador", name, "to", &number];
@@ -86,9 +95,23 @@ impl Check<'_> {
                 );
                 self.wrong(&listed, message, help);
             }
-            if let (true, Host::Name(host)) = (fixed, &target.to.host) {
-                let message = format!("`{host}` is a name, and `discover: static` takes addresses");
-                self.wrong(&listed, message, "write an IP address, or `discover: dns`");
+            match (&entry.discover, &target.to.host) {
+                (Some(Discover::Static), Host::Name(host)) => {
+                    let message =
+                        format!("`{host}` is a name, and `discover: static` takes addresses");
+                    self.wrong(&listed, message, "write an IP address, or `discover: dns`");
+                }
+                (Some(Discover::Srv | Discover::Env), Host::Ip(ip)) => {
+                    let message = format!("`{ip}` is an address, and there is nothing to find");
+                    self.wrong(&listed, message, "write a name, or `discover: static`");
+                }
+                (Some(Discover::Srv), Host::Name(host))
+                    if target.to.port != 80 && scheme.is_http() =>
+                {
+                    let message = "the port is that of the SRV record";
+                    self.wrong(&listed, message, format!("write `{scheme}://{host}`"));
+                }
+                _ => {}
             }
         }
     }

@@ -11,7 +11,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::{Lookup, Resolution, Resolve};
+use super::{Found, LookupError, Resolution, Resolve};
+
+/// A pause from this on is jittered.
+const JITTERED: Duration = Duration::from_secs(10);
 
 /// How closely a name is followed.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,23 +37,32 @@ impl Default for Params {
     }
 }
 
-/// Follows `name` until every receiver is gone; `known` are its addresses until the first answer.
+/// What is asked about a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Its addresses (A and AAAA); the port is known.
+    Addresses(u16),
+    /// Its services (SRV, RFC 2782), and the addresses of their hosts.
+    Services,
+}
+
+/// Follows `name` until every receiver is gone; `known` are its endpoints until the first answer.
 /// Must be called within a tokio runtime.
 pub fn watch_dns(
     resolver: impl Resolve,
     name: String,
-    port: u16,
-    known: Arc<[SocketAddr]>,
+    question: Question,
+    known: Arc<[Found]>,
     params: Params,
 ) -> watch::Receiver<Resolution> {
     let (sender, receiver) = watch::channel(Resolution {
-        addresses: known,
+        found: known,
         ..Resolution::default()
     });
     tokio::spawn(async move {
         tokio::select! {
             () = sender.closed() => {}
-            () = follow(&resolver, &name, port, &params, &sender) => {}
+            () = follow(&resolver, &name, &question, &params, &sender) => {}
         }
     });
     receiver
@@ -59,23 +71,19 @@ pub fn watch_dns(
 async fn follow(
     resolver: &impl Resolve,
     name: &str,
-    port: u16,
+    question: &Question,
     params: &Params,
     sender: &watch::Sender<Resolution>,
 ) {
     let mut failures = 0u32;
     loop {
-        let known: Vec<IpAddr> = sender
-            .borrow()
-            .addresses
-            .iter()
-            .map(SocketAddr::ip)
-            .collect();
-        let pause = match resolver.resolve(name, &known).await {
-            Ok(lookup) => {
+        let known = sender.borrow().found.clone();
+        let pause = match ask(resolver, name, question, &known).await {
+            Ok(answer) => {
                 failures = 0;
-                let pause = lookup.ttl.clamp(params.min_ttl, params.max_ttl);
-                sender.send_modify(|resolution| accept(resolution, lookup, name, port));
+                let pause = jittered(answer.ttl.clamp(params.min_ttl, params.max_ttl));
+                let (found, partial) = (answer.found, answer.partial);
+                sender.send_modify(|resolution| resolution.accept(name, found, partial));
                 pause
             }
             Err(failure) => {
@@ -86,10 +94,7 @@ async fn follow(
                         "{failure}; the last good addresses are kept"
                     );
                 }
-                sender.send_modify(|resolution| {
-                    resolution.failed += 1;
-                    resolution.failure = Some(failure);
-                });
+                sender.send_modify(|resolution| resolution.reject(failure));
                 failures += 1;
                 params.retry * 2u32.pow((failures - 1).min(3))
             }
@@ -98,21 +103,67 @@ async fn follow(
     }
 }
 
-fn accept(resolution: &mut Resolution, lookup: Lookup, name: &str, port: u16) {
-    let mut addresses: Vec<SocketAddr> = lookup
-        .addresses
-        .into_iter()
-        .map(|ip| SocketAddr::new(ip, port))
-        .collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    if *resolution.addresses != *addresses {
-        tracing::info!(name, ?addresses, "resolved");
-        resolution.addresses = Arc::from(addresses);
+/// A long pause is shortened by up to a tenth, so that those who learned of a name together do not
+/// ask again together. It is never lengthened: an address may be gone when its time is over.
+fn jittered(pause: Duration) -> Duration {
+    if pause < JITTERED {
+        return pause;
     }
-    match lookup.partial {
-        None => resolution.succeeded += 1,
-        Some(_) => resolution.failed += 1,
+    pause.mul_f64(1.0 - fastrand::f64() / 10.0)
+}
+
+struct Answer {
+    found: Vec<Found>,
+    ttl: Duration,
+    partial: Option<LookupError>,
+}
+
+async fn ask(
+    resolver: &impl Resolve,
+    name: &str,
+    question: &Question,
+    known: &[Found],
+) -> Result<Answer, LookupError> {
+    let known: Vec<IpAddr> = known.iter().map(|found| found.address.ip()).collect();
+    let port = match question {
+        Question::Addresses(port) => *port,
+        Question::Services => return ask_for_services(resolver, name).await,
+    };
+    let lookup = resolver.resolve(name, &known).await?;
+    let found = lookup.addresses.into_iter();
+    Ok(Answer {
+        found: found.map(|ip| SocketAddr::new(ip, port).into()).collect(),
+        ttl: lookup.ttl,
+        partial: lookup.partial,
+    })
+}
+
+/// The services of a name with the addresses of their hosts. Those of a host that cannot be
+/// resolved are missing; when there is none at all, the look-up has failed.
+async fn ask_for_services(resolver: &impl Resolve, name: &str) -> Result<Answer, LookupError> {
+    let services = resolver.services(name).await?;
+    let mut answer = Answer {
+        found: Vec::new(),
+        ttl: services.ttl,
+        partial: None,
+    };
+    for service in services.services {
+        match resolver.resolve(&service.host, &[]).await {
+            Ok(lookup) => {
+                answer.ttl = answer.ttl.min(lookup.ttl);
+                let found = lookup.addresses.into_iter().map(|ip| Found {
+                    address: SocketAddr::new(ip, service.port),
+                    tier: service.priority,
+                    // Zero is for what is hardly ever to be picked; one is the least there is here.
+                    weight: u32::from(service.weight).max(1),
+                });
+                answer.found.extend(found);
+            }
+            Err(failure) => answer.partial = Some(failure),
+        }
     }
-    resolution.failure = lookup.partial;
+    match answer.partial {
+        Some(failure) if answer.found.is_empty() => Err(failure),
+        _ => Ok(answer),
+    }
 }

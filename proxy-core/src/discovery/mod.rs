@@ -4,11 +4,13 @@
 //! answers "no such name" or answers without an address makes the set stale, not empty.
 
 mod dns;
+mod file;
 mod resolution;
 mod resolver;
 #[cfg(test)]
 mod tests;
 
-pub use dns::{Params, watch_dns};
-pub use resolution::{Resolution, fixed};
-pub use resolver::{Lookup, LookupError, Resolve, Resolver, ResolverParams};
+pub use dns::{Params, Question, watch_dns};
+pub use file::watch_file;
+pub use resolution::{Found, Resolution, fixed};
+pub use resolver::{Lookup, LookupError, Resolve, Resolver, ResolverParams, Service, Services};

@@ -7,11 +7,32 @@ use tokio::sync::watch;
 
 use super::LookupError;
 
+/// One endpoint that a source found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// Lower ones go first; higher ones serve while none of those can (RFC 2782's priority).
+    pub tier: u16,
+    /// Its share relative to the others of its tier, at least 1.
+    pub weight: u32,
+}
+
+impl From<SocketAddr> for Found {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            address,
+            tier: 0,
+            weight: 1,
+        }
+    }
+}
+
 /// What a source knows at this moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resolution {
     /// The last good set; empty before the first success.
-    pub addresses: Arc<[SocketAddr]>,
+    pub found: Arc<[Found]>,
     /// Why the latest look-up failed; none when it succeeded or none was made yet.
     pub failure: Option<LookupError>,
     /// Look-ups that succeeded.
@@ -26,16 +47,43 @@ impl Resolution {
         self.succeeded + self.failed > 0
     }
 
-    /// Whether the addresses are older than the latest look-up.
+    /// Whether the endpoints are older than the latest look-up.
     pub fn is_stale(&self) -> bool {
-        self.failure.is_some() && !self.addresses.is_empty()
+        self.failure.is_some() && !self.found.is_empty()
+    }
+
+    /// The latest look-up found these.
+    pub(super) fn accept(
+        &mut self,
+        name: &str,
+        mut found: Vec<Found>,
+        partial: Option<LookupError>,
+    ) {
+        found.sort_unstable();
+        found.dedup();
+        if *self.found != *found {
+            let addresses: Vec<SocketAddr> = found.iter().map(|found| found.address).collect();
+            tracing::info!(name, ?addresses, "resolved");
+            self.found = Arc::from(found);
+        }
+        match partial {
+            None => self.succeeded += 1,
+            Some(_) => self.failed += 1,
+        }
+        self.failure = partial;
+    }
+
+    /// The latest look-up failed: what is known stays.
+    pub(super) fn reject(&mut self, failure: LookupError) {
+        self.failed += 1;
+        self.failure = Some(failure);
     }
 }
 
 /// A source of addresses that never change.
-pub fn fixed(addresses: impl Into<Arc<[SocketAddr]>>) -> watch::Receiver<Resolution> {
+pub fn fixed(addresses: impl IntoIterator<Item = SocketAddr>) -> watch::Receiver<Resolution> {
     let resolution = Resolution {
-        addresses: addresses.into(),
+        found: addresses.into_iter().map(Found::from).collect(),
         succeeded: 1,
         ..Resolution::default()
     };

@@ -12,7 +12,7 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RecordType;
+use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::{Resolver as Hickory, TokioResolver};
 
 use crate::fault::Reason;
@@ -39,6 +39,28 @@ pub struct Lookup {
     pub partial: Option<LookupError>,
 }
 
+/// The services of a name: at least one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Services {
+    /// In no particular order.
+    pub services: Vec<Service>,
+    /// How long the answer is good for, as the server said it.
+    pub ttl: Duration,
+}
+
+/// One SRV record (RFC 2782).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The host, to be looked up.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Lower ones go first.
+    pub priority: u16,
+    /// Its share among those of its priority.
+    pub weight: u16,
+}
+
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{text}")]
@@ -57,6 +79,9 @@ pub trait Resolve: Send + Sync + 'static {
         name: &str,
         known: &[IpAddr],
     ) -> impl Future<Output = Result<Lookup, LookupError>> + Send;
+
+    /// Looks up the services of `name`.
+    fn services(&self, name: &str) -> impl Future<Output = Result<Services, LookupError>> + Send;
 }
 
 /// Asks real name servers.
@@ -133,6 +158,40 @@ impl Resolve for Resolver {
             addresses,
             ttl: Duration::from_secs(ttl.into()),
             partial,
+        })
+    }
+
+    async fn services(&self, name: &str) -> Result<Services, LookupError> {
+        let answer = self
+            .0
+            .lookup(name, RecordType::SRV)
+            .await
+            .map_err(|error| explain(name, &error))?;
+        let records = answer.answers();
+        let services: Vec<Service> = records
+            .iter()
+            .filter_map(|record| match &record.data {
+                // A root target says that there is decidedly no such service.
+                RData::SRV(srv) if !srv.target.is_root() => Some(Service {
+                    host: srv.target.to_ascii(),
+                    port: srv.port,
+                    priority: srv.priority,
+                    weight: srv.weight,
+                }),
+                _ => None,
+            })
+            .collect();
+        if services.is_empty() {
+            let text = format!("the answer for {name} holds no service");
+            return Err(LookupError {
+                reason: Reason::DnsError,
+                text,
+            });
+        }
+        let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
+        Ok(Services {
+            services,
+            ttl: Duration::from_secs(ttl.into()),
         })
     }
 }

@@ -8,7 +8,7 @@ use http::uri::Authority;
 use super::{EntryPlan, HttpPlan, Plan, RetryPlan, ServicePlan, Source, Target, TcpPlan};
 use crate::balance::{EjectParams, HashOn, Policy};
 use crate::config::{
-    self, AccessLog, Document, Entry, Errors, Host, OrOff, RetryOn, Scheme, Workers,
+    self, AccessLog, Discover, Document, Entry, Errors, Host, OrOff, RetryOn, Scheme, Url, Workers,
 };
 use crate::discovery::ResolverParams;
 use crate::http::{ClientParams, Protocol, ServerParams};
@@ -18,8 +18,13 @@ use crate::telemetry::Which;
 /// How long a request's head may take from its first byte (nginx's `client_header_timeout` is 60 s, Apache's 20 s).
 const HEAD: Duration = Duration::from_secs(10);
 
-/// Compiles the ambassador's section. `cpus` is what `workers: auto` means. All errors are reported, each at its place.
-pub fn compile(document: &Document, cpus: usize) -> Result<Plan, Errors> {
+/// Compiles the ambassador's section. `cpus` is what `workers: auto` means, `env` reads a variable of
+/// the environment, for `discover: env`. All errors are reported, each at its place.
+pub fn compile(
+    document: &Document,
+    cpus: usize,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Plan, Errors> {
     let config = &document.config;
     let workers = match config.workers {
         Workers::Auto => cpus.max(1),
@@ -28,15 +33,11 @@ pub fn compile(document: &Document, cpus: usize) -> Result<Plan, Errors> {
     let mut errors = Vec::new();
     let mut entries = Vec::new();
     for (name, entry) in &config.ambassador {
-        match targets(entry) {
+        match targets(entry, env) {
             Ok(targets) => entries.push(compile_entry(name.as_str(), entry, targets, workers)),
-            Err(message) => {
+            Err((message, help)) => {
                 let path = ["ambassador", name.as_str(), "to"];
-                errors.push(document.error_at(
-                    &path,
-                    message,
-                    "write a host name or an IP address",
-                ));
+                errors.push(document.error_at(&path, message, help));
             }
         }
     }
@@ -179,28 +180,83 @@ fn compile_retry(retry: &config::Retry) -> RetryPlan {
     }
 }
 
-fn targets(entry: &Entry) -> Result<Vec<Target>, String> {
-    entry
-        .to
-        .targets
-        .iter()
-        .map(|target| {
-            let url = &target.to;
-            let source = match &url.host {
-                Host::Ip(ip) => Source::Fixed(*ip),
-                Host::Name(name) => Source::Dns(name.clone()),
-            };
-            let text = url.authority();
-            let authority = Authority::try_from(text.as_str())
-                .map_err(|_| format!("`{text}` cannot be used in a Host field"))?;
-            Ok(Target {
-                source,
-                port: url.port,
-                authority,
-                weight: target.weight.value(),
-            })
+type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+fn targets(entry: &Entry, env: Env<'_>) -> Result<Vec<Target>, (String, &'static str)> {
+    let discovery = entry.discovery();
+    let target = |target: &config::Target| {
+        let url = &target.to;
+        let text = authority(url, &discovery);
+        let authority = Authority::try_from(text.as_str()).map_err(|_| {
+            let message = format!("`{text}` cannot be used in a Host field");
+            (message, "write a host name or an IP address")
+        })?;
+        let (source, port) = match (&discovery, &url.host) {
+            (Discover::File(path), _) => (Source::File(path.into()), url.port),
+            (_, Host::Ip(ip)) => (Source::Fixed(*ip), url.port),
+            (Discover::Srv, Host::Name(name)) => (Source::Srv(name.clone()), url.port),
+            (Discover::Env, Host::Name(name)) => from_env(url, name, env)?,
+            (_, Host::Name(name)) => (Source::Dns(name.clone()), url.port),
+        };
+        Ok(Target {
+            source,
+            port,
+            authority,
+            weight: target.weight.value(),
         })
-        .collect()
+    };
+    entry.to.targets.iter().map(target).collect()
+}
+
+/// What the upstream is told: without the port where it is the scheme's own (RFC 9110, 7.2), and
+/// without the labels of a service's name that are no host's.
+fn authority(url: &Url, discovery: &Discover) -> String {
+    let mut host = url.host.to_string();
+    if *discovery == Discover::Srv {
+        let rest = host.split('.').skip_while(|label| label.starts_with('_'));
+        let rest: Vec<&str> = rest.collect();
+        if !rest.is_empty() {
+            host = rest.join(".");
+        }
+    }
+    if url.scheme.is_http() && url.port == 80 {
+        host
+    } else {
+        format!("{host}:{}", url.port)
+    }
+}
+
+/// The variables that Kubernetes makes of a service of the pod's namespace: `NAME_SERVICE_HOST`, and
+/// the port, which is that of the URL, or the one that is named like its scheme, or the first.
+fn from_env(url: &Url, name: &str, env: Env<'_>) -> Result<(Source, u16), (String, &'static str)> {
+    let service = name.split('.').next().unwrap_or_default();
+    let service = service.to_ascii_uppercase().replace('-', "_");
+    let host = format!("{service}_SERVICE_HOST");
+    let address = env(&host).ok_or_else(|| {
+        let help = "Kubernetes sets it in pods that start after the service is there; `discover: dns` needs no variable";
+        (format!("the variable {host} is not set"), help)
+    })?;
+    let source = match address.parse() {
+        Ok(ip) => Source::Fixed(ip),
+        Err(_) => Source::Dns(address),
+    };
+    if !url.scheme.is_http() || url.port != 80 {
+        return Ok((source, url.port));
+    }
+    let scheme = url.scheme.as_str().to_ascii_uppercase();
+    let named = [
+        format!("{service}_SERVICE_PORT_{scheme}"),
+        format!("{service}_SERVICE_PORT"),
+    ];
+    let Some((variable, port)) = named.iter().find_map(|name| Some((name, env(name)?))) else {
+        let message = format!("the variable {} is not set", named[1]);
+        return Err((message, "write the port behind the name"));
+    };
+    let port = port.parse().map_err(|_| {
+        let message = format!("the variable {variable} holds `{port}`, which is not a port");
+        (message, "write the port behind the name")
+    })?;
+    Ok((source, port))
 }
 
 fn duration(value: &OrOff<config::Duration>) -> Option<Duration> {

@@ -1,6 +1,7 @@
 //! The types of a plan: one field a setting, in the unit of the component that uses it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,8 +65,12 @@ pub struct Target {
 pub enum Source {
     /// The configuration itself.
     Fixed(IpAddr),
-    /// A name in DNS.
+    /// The addresses of a name in DNS.
     Dns(String),
+    /// The services of a name in DNS.
+    Srv(String),
+    /// The lines of a file.
+    File(PathBuf),
 }
 
 /// What an entry does with a connection.

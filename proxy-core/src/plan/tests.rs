@@ -6,7 +6,10 @@ use super::*;
 use crate::config::parse;
 
 fn plan(text: &str) -> Plan {
-    compile(&parse(text, "remora.yaml", &|_| None).unwrap(), 4).unwrap()
+    compile(&parse(text, "remora.yaml", &|_| None).unwrap(), 4, &|_| {
+        None
+    })
+    .unwrap()
 }
 
 #[test]
@@ -46,4 +49,64 @@ fn off_is_none_and_tcp_is_not_http() {
         panic!("not TCP")
     };
     assert_eq!((tcp.attempts, tcp.idle), (0, None));
+}
+
+/// Where `to` leads with `discover: env` and these variables.
+fn from_env(to: &str, variables: &[(&str, &str)]) -> Result<(super::Source, u16), String> {
+    let text = format!("ambassador: {{a: {{listen: 'localhost:1', to: '{to}', discover: env}}}}");
+    let document = parse(&text, "remora.yaml", &|_| None).unwrap();
+    let env = |name: &str| {
+        let found = variables.iter().find(|(own, _)| *own == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    match compile(&document, 1, &env) {
+        Ok(plan) => {
+            let target = &plan.entries[0].targets[0];
+            Ok((target.source.clone(), target.port))
+        }
+        Err(errors) => Err(errors.to_string()),
+    }
+}
+
+#[test]
+fn a_service_is_found_in_the_environment() {
+    use super::Source::{Dns, Fixed};
+    let host = ("USER_DATA_SERVICE_HOST", "10.0.0.7");
+    let port = ("USER_DATA_SERVICE_PORT", "81");
+    let fixed = Fixed([10, 0, 0, 7].into());
+    let all = [host, port, ("USER_DATA_SERVICE_PORT_H2C", "82")];
+    let name = "user-data.default";
+    assert_eq!(
+        from_env(&format!("http://{name}"), &all),
+        Ok((fixed.clone(), 81))
+    );
+    assert_eq!(
+        from_env(&format!("h2c://{name}"), &all),
+        Ok((fixed.clone(), 82))
+    );
+    assert_eq!(from_env("http://user-data:90", &all), Ok((fixed, 90)));
+    let named = [
+        ("USERS_SERVICE_HOST", "users.test"),
+        ("USERS_SERVICE_PORT", "1"),
+    ];
+    assert_eq!(
+        from_env("http://users", &named),
+        Ok((Dns("users.test".into()), 1))
+    );
+}
+
+#[test]
+fn a_variable_that_is_missing_or_no_port_is_told() {
+    let error = from_env("http://users", &[]).unwrap_err();
+    assert!(
+        error.contains("the variable USERS_SERVICE_HOST is not set"),
+        "{error}"
+    );
+    assert!(error.contains("1:"), "{error}");
+    let host = ("USERS_SERVICE_HOST", "10.0.0.1");
+    let error = from_env("http://users", &[host]).unwrap_err();
+    assert!(error.contains("USERS_SERVICE_PORT is not set"), "{error}");
+    let port = ("USERS_SERVICE_PORT", "tcp://10.0.0.1:80");
+    let error = from_env("http://users", &[host, port]).unwrap_err();
+    assert!(error.contains("which is not a port"), "{error}");
 }

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 
 use crate::admin::EntryView;
 use crate::balance::{EndpointSet, Target as EndpointTarget};
-use crate::discovery::{self, Resolution, Resolver, watch_dns};
+use crate::discovery::{self, Found, Question, Resolution, Resolver, watch_dns, watch_file};
 use crate::plan::{EntryPlan, ServicePlan, Source, Target};
 use crate::resilience::retry::Budget;
 use crate::telemetry::EntryTelemetry;
@@ -116,7 +116,7 @@ impl Feeder {
         let start = |target: &Target| match followed(target) {
             Some(resolution) if same_resolver => resolution,
             // Asked of other servers from now on: what the former ones said holds until these answer.
-            Some(resolution) => follow(target, resolver, resolution.borrow().addresses.clone()),
+            Some(resolution) => follow(target, resolver, resolution.borrow().found.clone()),
             None => follow(target, resolver, Arc::default()),
         };
         let resolutions: Vec<_> = targets.iter().map(start).collect();
@@ -136,17 +136,23 @@ impl Feeder {
 fn follow(
     target: &Target,
     resolver: &Resolver,
-    known: Arc<[std::net::SocketAddr]>,
+    known: Arc<[Found]>,
 ) -> watch::Receiver<Resolution> {
-    match &target.source {
-        Source::Fixed(ip) => discovery::fixed([std::net::SocketAddr::new(*ip, target.port)]),
-        Source::Dns(name) => watch_dns(
+    let dns = |name: &String, question| {
+        let params = discovery::Params::default();
+        watch_dns(
             resolver.clone(),
             name.clone(),
-            target.port,
-            known,
-            discovery::Params::default(),
-        ),
+            question,
+            known.clone(),
+            params,
+        )
+    };
+    match &target.source {
+        Source::Fixed(ip) => discovery::fixed([std::net::SocketAddr::new(*ip, target.port)]),
+        Source::Dns(name) => dns(name, Question::Addresses(target.port)),
+        Source::Srv(name) => dns(name, Question::Services),
+        Source::File(path) => watch_file(path.clone(), known.clone()),
     }
 }
 
@@ -179,10 +185,11 @@ fn feed(targets: &[Target], resolutions: &[watch::Receiver<Resolution>], endpoin
         let resolution = resolution.borrow();
         settled &= resolution.is_settled();
         failure = failure.or_else(|| resolution.failure.clone());
-        all.extend(resolution.addresses.iter().map(|address| EndpointTarget {
-            address: *address,
+        all.extend(resolution.found.iter().map(|found| EndpointTarget {
+            address: found.address,
             authority: target.authority.clone(),
-            weight: target.weight,
+            weight: target.weight.saturating_mul(found.weight),
+            tier: found.tier,
         }));
     }
     // Before every name has answered once, what there is already serves; nothing is no answer yet.

@@ -88,7 +88,7 @@ mod tests {
         );
         let document = crate::config::parse(&text, "test", &|_| None).unwrap();
         let loaded = Loaded {
-            plan: crate::plan::compile(&document, 1).unwrap(),
+            plan: crate::plan::compile(&document, 1, &|_| None).unwrap(),
             effective: text,
         };
         let again = loaded.clone();

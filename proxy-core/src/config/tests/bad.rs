@@ -43,7 +43,7 @@ fn a_key_without_a_value_is_a_mistake() {
     );
     assert_mistake(
         &entry("discover:"),
-        "5:5 expected `dns` or `static`, found nothing | ",
+        "5:5 expected `dns`, `srv`, `env`, `static` or `{file: PATH}`, found nothing | ",
     );
     assert_mistake("ambassador:\n", "1:1 expected a map, found nothing | ");
 }
@@ -387,5 +387,30 @@ fn a_connection_has_no_header_to_hash() {
     assert_mistake(
         text,
         "5:5 a TCP connection has neither headers nor cookies | write `{hash: source}`",
+    );
+}
+
+#[test]
+fn what_is_to_be_found_fits_the_way_it_is_found() {
+    let with = |to: &str, discover: &str| {
+        format!(
+            "ambassador:\n  a:\n    listen: localhost:1\n    to: {to}\n    discover: {discover}\n"
+        )
+    };
+    assert_mistake(
+        &with("http://10.0.0.1", "srv"),
+        "4:9 `10.0.0.1` is an address, and there is nothing to find | write a name, or `discover: static`",
+    );
+    assert_mistake(
+        &with("http://users:8080", "srv"),
+        "4:9 the port is that of the SRV record | write `http://users`",
+    );
+    assert_mistake(
+        &with("[http://a, http://b]", "{file: /etc/endpoints}"),
+        "4:5 a file holds all endpoints of its entry | write one URL: its scheme and authority count",
+    );
+    assert_mistake(
+        &with("http://a", "{flie: /etc/endpoints}"),
+        "5:16 unknown key `flie` | did you mean `file`?",
     );
 }

@@ -216,3 +216,21 @@ fn every_way_to_balance_is_read_and_written_out() {
         assert_eq!(first(&config(&written)).balance, wanted, "{written}");
     }
 }
+
+#[test]
+fn every_way_to_discover_is_read_and_written_out() {
+    for (text, wanted) in [
+        ("dns", Discover::Dns),
+        ("srv", Discover::Srv),
+        ("env", Discover::Env),
+        ("{file: /a/b}", Discover::File("/a/b".into())),
+    ] {
+        let text = format!(
+            "ambassador: {{a: {{listen: 'localhost:1', to: 'http://users', discover: {text}}}}}"
+        );
+        let read = config(&text);
+        assert_eq!(first(&read).discover, Some(wanted.clone()), "{text}");
+        let written = effective(&read);
+        assert_eq!(first(&config(&written)).discover, Some(wanted), "{written}");
+    }
+}
