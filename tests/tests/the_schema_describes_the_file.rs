@@ -26,7 +26,8 @@ fn the_schema_is_json_and_names_the_keys() {
         }
         let text = schema.to_string();
         for key in [
-            "listen", "to", "discover", "host", "timeout", "retry", "eject", "balance", "pool",
+            "listen", "to", "discover", "host", "timeout", "retry", "eject", "health", "balance",
+            "pool",
         ] {
             assert!(
                 text.contains(&format!("\"{key}\":{{")),

@@ -75,6 +75,7 @@ fn entry_families(families: &mut Families, entry: &EntryView) {
     retry_families(families, name, &totals);
     connection_families(families, name, &totals);
     endpoint_families(families, name, entry);
+    check_families(families, name, entry);
     discovery_families(families, name, entry);
 }
 
@@ -198,10 +199,11 @@ fn endpoint_families(families: &mut Families, name: &str, entry: &EntryView) {
         ejections,
     );
     let endpoints = entry.endpoints.endpoints();
-    let mut ejected = 0;
+    let (mut ejected, mut unhealthy) = (0, 0);
     for endpoint in endpoints.iter() {
         let is_ejected = endpoint.is_ejected(entry.endpoints.eject_params());
         ejected += usize::from(is_ejected);
+        unhealthy += usize::from(endpoint.is_unhealthy() && !is_ejected);
         let labels = [
             ("entry", name),
             ("endpoint", &endpoint.address().to_string()),
@@ -215,8 +217,9 @@ fn endpoint_families(families: &mut Families, name: &str, entry: &EntryView) {
         );
     }
     for (state, count) in [
-        ("available", endpoints.len() - ejected),
+        ("available", endpoints.len() - ejected - unhealthy),
         ("ejected", ejected),
+        ("unhealthy", unhealthy),
     ] {
         let labels = [("entry", name), ("state", state)];
         families.gauge(
@@ -226,6 +229,25 @@ fn endpoint_families(families: &mut Families, name: &str, entry: &EntryView) {
             count as f64,
         );
     }
+}
+
+fn check_families(families: &mut Families, name: &str, entry: &EntryView) {
+    let (good, bad) = entry.endpoints.checks();
+    for (result, count) in [("ok", good), ("failed", bad)] {
+        let labels = [("entry", name), ("result", result)];
+        families.counter(
+            "remora_health_checks_total",
+            "Active health checks of endpoints.",
+            &labels,
+            count,
+        );
+    }
+    families.gauge(
+        "remora_health_checks_heeded",
+        "Whether the checks count: not while more than half of the endpoints fail them.",
+        &[("entry", name)],
+        f64::from(u8::from(entry.endpoints.heeds_checks())),
+    );
 }
 
 fn discovery_families(families: &mut Families, name: &str, entry: &EntryView) {

@@ -4,10 +4,12 @@
 //! the other endpoints'. The share of endpoints that may
 //! be out at once is capped, so that a failure of everything is not made worse by having nowhere to send.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::CheckParams;
 
 /// When an endpoint is ejected and how it returns.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +48,9 @@ pub(super) struct Health {
     consecutive: AtomicU32,
     ejections: AtomicU32,
     ejected_until: AtomicU64,
+    /// Whether it is out by its checks, and how many of those in a row say otherwise.
+    unhealthy: AtomicBool,
+    contrary: AtomicU32,
     /// What was answered in the present half of the window and in the one before.
     answers: [Answers; 2],
 }
@@ -105,8 +110,39 @@ impl Health {
             consecutive: AtomicU32::new(0),
             ejections: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
+            unhealthy: AtomicBool::new(false),
+            contrary: AtomicU32::new(0),
             answers: Default::default(),
         }
+    }
+
+    /// Whether it is out by its checks.
+    pub(super) fn is_unhealthy(&self) -> bool {
+        self.unhealthy.load(Relaxed)
+    }
+
+    /// Notes a check; true when it changes whether the endpoint is out.
+    pub(super) fn checked(&self, well: bool, params: &CheckParams) -> bool {
+        if well != self.is_unhealthy() {
+            self.contrary.store(0, Relaxed);
+            return false;
+        }
+        let needed = if well {
+            params.successes
+        } else {
+            params.failures
+        };
+        let changes = self.contrary.fetch_add(1, Relaxed) + 1 >= needed;
+        if changes {
+            self.contrary.store(0, Relaxed);
+            self.unhealthy.store(!well, Relaxed);
+        }
+        changes
+    }
+
+    /// Lets the endpoint come back as after an ejection: with a small share at first.
+    pub(super) fn return_slowly(&self, now: Instant) {
+        self.ejected_until.store(self.millis(now), Relaxed);
     }
 
     /// Counts an answer towards the share. Two workers that begin a window at once may lose one.

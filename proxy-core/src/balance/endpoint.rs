@@ -87,6 +87,11 @@ impl Endpoint {
         params.is_some_and(|params| self.health.state(params, Instant::now()) == State::Ejected)
     }
 
+    /// Whether its checks say that it is out.
+    pub fn is_unhealthy(&self) -> bool {
+        self.health.is_unhealthy()
+    }
+
     /// Counts as a request in flight until the guard is dropped.
     pub fn occupy(self: &Arc<Self>) -> Occupied {
         self.load.begin();
@@ -105,8 +110,11 @@ impl Endpoint {
         &self.health
     }
 
-    /// Whether it takes a request that it was picked for.
-    pub(super) fn admits(&self, params: Option<&EjectParams>, now: Instant) -> bool {
+    /// Whether it takes a request that it was picked for. `heed`: its checks count.
+    pub(super) fn admits(&self, params: Option<&EjectParams>, heed: bool, now: Instant) -> bool {
+        if heed && self.health.is_unhealthy() {
+            return false;
+        }
         match params.map_or(State::Available, |params| self.health.state(params, now)) {
             State::Available => true,
             State::Returning(share) => fastrand::f64() < share,

@@ -4,6 +4,7 @@
 //! services that reach it (its connection pool) belong to one worker. Invariant: a pick costs the same for ten endpoints and
 //! for ten thousand, and never fails while there is an endpoint at all.
 
+mod check;
 mod eject;
 mod endpoint;
 mod load;
@@ -15,6 +16,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
+pub use check::{Params as CheckParams, Probe, check};
 pub use eject::Params as EjectParams;
 pub use endpoint::{Endpoint, Occupied, Outcome};
 pub use policy::{HashOn, Policy};

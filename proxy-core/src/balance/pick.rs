@@ -36,6 +36,8 @@ enum Way {
 /// What is asked of a pick.
 pub(super) struct Wanted<'a> {
     pub(super) eject: Option<&'a EjectParams>,
+    /// Whether what the checks say counts.
+    pub(super) heed: bool,
     /// Avoided while there are others.
     pub(super) tried: &'a [SocketAddr],
     /// For a choice by hash.
@@ -81,7 +83,8 @@ impl Picker {
         let now = Instant::now();
         let admits = |index: &usize| {
             let endpoint = &self.endpoints[*index];
-            !wanted.tried.contains(&endpoint.address()) && endpoint.admits(wanted.eject, now)
+            !wanted.tried.contains(&endpoint.address())
+                && endpoint.admits(wanted.eject, wanted.heed, now)
         };
         if let [_] = self.endpoints[..] {
             return Some(0).filter(admits);

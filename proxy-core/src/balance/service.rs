@@ -76,6 +76,7 @@ where
         let local = self.shared.local.load();
         let asked = Wanted {
             eject: self.shared.set.eject_params(),
+            heed: self.shared.set.heeds_checks(),
             tried,
             key,
         };

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -41,6 +41,10 @@ pub struct EndpointSet {
     eject: Option<EjectParams>,
     ejections: AtomicU64,
     ejecting: Mutex<()>,
+    /// Checks that were good, and that were not.
+    checks: [AtomicU64; 2],
+    /// Whether too many endpoints are out by their checks.
+    unheeded: AtomicBool,
     born: Instant,
     /// When endpoints may be compared again, in milliseconds since `born`.
     compare_after: AtomicU64,
@@ -57,6 +61,8 @@ impl EndpointSet {
             eject,
             ejections: AtomicU64::new(0),
             ejecting: Mutex::default(),
+            checks: Default::default(),
+            unheeded: AtomicBool::new(false),
             born: Instant::now(),
             compare_after: AtomicU64::new(0),
             settled: watch::Sender::new(None),
@@ -125,6 +131,42 @@ impl EndpointSet {
     /// Ejections so far.
     pub fn ejections(&self) -> u64 {
         self.ejections.load(Relaxed)
+    }
+
+    /// Checks so far: good ones, and others.
+    pub fn checks(&self) -> (u64, u64) {
+        let [good, bad] = &self.checks;
+        (good.load(Relaxed), bad.load(Relaxed))
+    }
+
+    /// Whether what the checks say counts: not while more than half of the endpoints fail them.
+    pub fn heeds_checks(&self) -> bool {
+        !self.unheeded.load(Relaxed)
+    }
+
+    pub(super) fn count_check(&self, good: bool) {
+        self.checks[usize::from(!good)].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn weigh_checks(&self) {
+        let endpoints = self.endpoints.load();
+        let out = endpoints.iter().filter(|endpoint| endpoint.is_unhealthy());
+        let too_many = out.count() * 2 > endpoints.len();
+        if self.unheeded.swap(too_many, Relaxed) != too_many {
+            if too_many {
+                tracing::warn!(
+                    "more than half of the endpoints fail their checks, which are not heeded"
+                );
+            } else {
+                tracing::info!("the endpoints' checks are heeded again");
+            }
+        }
+    }
+
+    pub(super) fn return_slowly(&self, endpoint: &Endpoint) {
+        if self.eject.is_some() {
+            endpoint.health().return_slowly(Instant::now());
+        }
     }
 
     /// Waits until discovery has ended its first look-up, well or not.

@@ -200,6 +200,7 @@ fn picks_by(
         let key = Some(policy::hash(&key.to_le_bytes()));
         let wanted = pick::Wanted {
             eject: None,
+            heed: true,
             tried: &[],
             key,
         };
@@ -249,6 +250,7 @@ async fn a_popular_key_does_not_drown_its_endpoint() {
     let picker = pick::Picker::new(all.clone(), &by_source());
     let wanted = pick::Wanted {
         eject: None,
+        heed: true,
         tried: &[],
         key: Some(42),
     };
@@ -410,4 +412,57 @@ async fn a_higher_tier_serves_while_no_lower_one_can() {
     fail(&set, 1, 3);
     let counts = picks(&set, 100);
     assert_eq!((counts[1], counts[2], counts[3] + counts[4]), (0, 0, 100));
+}
+
+/// Finds the endpoints ill whose last octets these are.
+struct Ill(Arc<parking_lot::Mutex<Vec<usize>>>);
+
+impl Probe for Ill {
+    async fn probe(&self, endpoint: &Endpoint) -> Result<(), String> {
+        match self.0.lock().contains(&last_octet(endpoint)) {
+            true => Err("it is ill".into()),
+            false => Ok(()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_fails_its_checks_gets_nothing_until_it_passes_them() {
+    let set = set(4, Some(params()));
+    let ill = Arc::new(parking_lot::Mutex::new(vec![2]));
+    let checks = CheckParams {
+        every: Duration::from_secs(1),
+        failures: 2,
+        successes: 1,
+    };
+    tokio::spawn(check(Arc::clone(&set), checks, Ill(Arc::clone(&ill))));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_ne!(picks(&set, 400)[2], 0, "one failed check is not enough");
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(picks(&set, 400)[2], 0);
+    ill.lock().clear();
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let back = picks(&set, 4000)[2];
+    assert!((1..800).contains(&back), "it comes back slowly: {back}");
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert!(picks(&set, 4000)[2] > 800);
+}
+
+#[tokio::test(start_paused = true)]
+async fn checks_that_most_endpoints_fail_are_not_heeded() {
+    let set = set(4, None);
+    let ill = Arc::new(parking_lot::Mutex::new(vec![1, 2]));
+    let checks = CheckParams {
+        every: Duration::from_secs(1),
+        failures: 1,
+        successes: 1,
+    };
+    tokio::spawn(check(Arc::clone(&set), checks, Ill(Arc::clone(&ill))));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(picks(&set, 400)[1..3], [0, 0], "half of them may be out");
+    assert!(set.heeds_checks());
+    *ill.lock() = vec![1, 2, 3];
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert!(!set.heeds_checks());
+    assert!(picks(&set, 400)[1..].iter().all(|count| *count > 0));
 }

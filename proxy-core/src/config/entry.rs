@@ -36,6 +36,9 @@ pub struct Entry {
     /// When a failing endpoint is left out, or `off`.
     #[serde(default)]
     pub eject: OrOff<Eject>,
+    /// How endpoints are asked how they are, or `off`. Default: `off`.
+    #[serde(default = "no_checks")]
+    pub health: OrOff<Health>,
     /// How an endpoint is picked. Default: `p2c`.
     #[serde(default)]
     pub balance: Balance,
@@ -52,6 +55,10 @@ const fn default_max_headers() -> Size {
     Size::from_kib(64)
 }
 
+const fn no_checks() -> OrOff<Health> {
+    OrOff::Off
+}
+
 impl Entry {
     /// An entry with every default.
     pub fn new(listen: ListenAddress, to: To) -> Self {
@@ -63,6 +70,7 @@ impl Entry {
             timeout: Timeouts::default(),
             retry: OrOff::default(),
             eject: OrOff::default(),
+            health: no_checks(),
             balance: Balance::default(),
             pool: Pool::default(),
             max_headers: default_max_headers(),
@@ -215,6 +223,48 @@ impl Default for Eject {
             r#for: Duration::from_secs(10),
             at_most: Percent::new(50),
             recover: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How endpoints are asked how they are: active health checks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    default,
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "a map or `off`"
+)]
+pub struct Health {
+    /// What is asked for by GET; a status from 200 to 399 is good. An entry of `tcp` only makes a
+    /// connection. Default: `/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub path: Option<String>,
+    /// The service that is asked for by `grpc.health.v1.Health/Check` instead, with `h2c`; the empty
+    /// name is that of the whole server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub grpc: Option<String>,
+    /// From one check of an endpoint to the next. Default: `5s`.
+    pub every: Duration,
+    /// How long a check may take. Default: `1s`.
+    pub timeout: Duration,
+    /// The failed checks in a row that take an endpoint out, 1 to 100. Default: 2.
+    pub failures: Count<1, 100>,
+    /// The good checks in a row that bring it back, 1 to 100. Default: 1.
+    pub successes: Count<1, 100>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            path: None,
+            grpc: None,
+            every: Duration::from_secs(5),
+            timeout: Duration::from_secs(1),
+            failures: Count::clamped(2),
+            successes: Count::clamped(1),
         }
     }
 }

@@ -39,7 +39,7 @@ pub use count::Count;
 pub use discover::Discover;
 pub use document::Document;
 pub use effective::effective;
-pub use entry::{Eject, Entry, HostPolicy, Pool, Retry, Timeouts};
+pub use entry::{Eject, Entry, Health, HostPolicy, Pool, Retry, Timeouts};
 pub use errors::{Error, Errors};
 pub use flags::Flags;
 pub use listen::{DnsServer, ListenAddress, ListenHost};

@@ -58,6 +58,7 @@ impl Check<'_> {
         }
         self.backoff(name, entry);
         self.hash(name, entry);
+        self.health(name, entry);
         if entry.max_headers < Size::from_kib(1) || entry.max_headers > Size::from_kib(1024) {
             let message = format!("{} is out of range", entry.max_headers);
             self.wrong(
@@ -148,6 +149,41 @@ impl Check<'_> {
     fn above_zero(&mut self, path: &[&str], duration: Duration, or: &str) {
         if duration.is_zero() {
             self.wrong(path, "no time at all", format!("write more than `0s`{or}"));
+        }
+    }
+
+    fn health(&mut self, name: &str, entry: &Entry) {
+        let OrOff::On(health) = &entry.health else {
+            return;
+        };
+        let at = |key: &'static str| ["ambassador", name, "health", key];
+        self.above_zero(&at("every"), health.every, "");
+        self.above_zero(&at("timeout"), health.timeout, "");
+        let scheme = entry.to.scheme();
+        match &health.path {
+            Some(_) if scheme == Some(Scheme::Tcp) => {
+                let message = "a `tcp` entry only makes a connection";
+                self.wrong(&at("path"), message, "leave `path` out");
+            }
+            Some(path) if !path.starts_with('/') || path.parse::<http::Uri>().is_err() => {
+                let message = format!("`{path}` is not a path");
+                self.wrong(&at("path"), message, "write one like `/healthz`");
+            }
+            _ => {}
+        }
+        match &health.grpc {
+            Some(_) if scheme != Some(Scheme::H2c) => {
+                let message = "gRPC needs HTTP/2";
+                self.wrong(&at("grpc"), message, "write `h2c://` in `to`, or `path`");
+            }
+            Some(_) if health.path.is_some() => {
+                self.wrong(&at("grpc"), "`grpc` beside `path`", "leave one of them out");
+            }
+            Some(service) if service.len() > 127 => {
+                let message = "the name has more than 127 bytes";
+                self.wrong(&at("grpc"), message, "write the service's full name");
+            }
+            _ => {}
         }
     }
 

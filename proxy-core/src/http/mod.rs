@@ -8,6 +8,7 @@ mod expect;
 mod http1;
 mod hygiene;
 mod intake;
+mod probe;
 mod record;
 mod respond;
 mod server;
@@ -15,6 +16,7 @@ mod upgrade;
 
 pub use client::{Client, ClientParams, Protocol};
 pub use hygiene::{Hygiene, HygieneLayer};
+pub use probe::{Question as ProbeQuestion, probe};
 pub use record::{Record, RecordLayer};
 pub use respond::{Respond, RespondLayer};
 pub use server::{ServerParams, serve};

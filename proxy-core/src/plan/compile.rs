@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-use super::{EntryPlan, HttpPlan, Plan, RetryPlan, ServicePlan, Source, Target, TcpPlan};
-use crate::balance::{EjectParams, HashOn, Policy};
+use super::{
+    EntryPlan, HealthPlan, HttpPlan, Plan, RetryPlan, ServicePlan, Source, Target, TcpPlan,
+};
+use crate::balance::{CheckParams, EjectParams, HashOn, Policy};
 use crate::config::{
     self, AccessLog, Discover, Document, Entry, Errors, Host, OrOff, RetryOn, Scheme, Url, Workers,
 };
 use crate::discovery::ResolverParams;
-use crate::http::{ClientParams, Protocol, ServerParams};
+use crate::http::{ClientParams, ProbeQuestion, Protocol, ServerParams};
 use crate::resilience::retry::{self, Backoff, Condition};
 use crate::telemetry::Which;
 
@@ -92,7 +94,30 @@ fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, workers: usize
         listen: entry.listen.sockets(),
         targets,
         eject,
+        health: entry
+            .health
+            .on()
+            .map(|health| compile_health(entry, health)),
         service,
+    }
+}
+
+fn compile_health(entry: &Entry, health: &config::Health) -> HealthPlan {
+    let path = health.path.clone().unwrap_or_else(|| "/".to_owned());
+    let question = match (entry.to.scheme(), &health.grpc) {
+        (Some(Scheme::Tcp), _) => ProbeQuestion::Connection,
+        (Some(Scheme::H2c), Some(service)) => ProbeQuestion::Grpc(service.clone()),
+        (Some(Scheme::H2c), None) => ProbeQuestion::Http2(path),
+        (Some(Scheme::Http) | None, _) => ProbeQuestion::Http1(path),
+    };
+    HealthPlan {
+        params: CheckParams {
+            every: health.every.std(),
+            failures: health.failures.value(),
+            successes: health.successes.value(),
+        },
+        question,
+        timeout: health.timeout.std(),
     }
 }
 

@@ -10,4 +10,6 @@ mod model;
 mod tests;
 
 pub use compile::compile;
-pub use model::{EntryPlan, HttpPlan, Plan, RetryPlan, ServicePlan, Source, Target, TcpPlan};
+pub use model::{
+    EntryPlan, HealthPlan, HttpPlan, Plan, RetryPlan, ServicePlan, Source, Target, TcpPlan,
+};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-use crate::balance::{EjectParams, Policy};
+use crate::balance::{CheckParams, EjectParams, Policy};
 use crate::discovery::ResolverParams;
-use crate::http::{ClientParams, ServerParams};
+use crate::http::{ClientParams, ProbeQuestion, ServerParams};
 use crate::resilience::retry;
 use crate::telemetry::Which;
 
@@ -43,8 +43,21 @@ pub struct EntryPlan {
     pub targets: Vec<Target>,
     /// When endpoints are ejected; none for never.
     pub eject: Option<EjectParams>,
+    /// How endpoints are asked how they are; none for never.
+    pub health: Option<HealthPlan>,
     /// What is done with a connection.
     pub service: ServicePlan,
+}
+
+/// How endpoints are asked how they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthPlan {
+    /// How often, and what counts.
+    pub params: CheckParams,
+    /// What they are asked.
+    pub question: ProbeQuestion,
+    /// How long an answer may take.
+    pub timeout: Duration,
 }
 
 /// One URL of `to`.

@@ -7,9 +7,10 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::admin::EntryView;
-use crate::balance::{EndpointSet, Target as EndpointTarget};
+use crate::balance::{Endpoint, EndpointSet, Probe, Target as EndpointTarget, check};
 use crate::discovery::{self, Found, Question, Resolution, Resolver, watch_dns, watch_file};
-use crate::plan::{EntryPlan, ServicePlan, Source, Target};
+use crate::http::probe;
+use crate::plan::{EntryPlan, HealthPlan, ServicePlan, Source, Target};
 use crate::resilience::retry::Budget;
 use crate::telemetry::EntryTelemetry;
 
@@ -21,6 +22,28 @@ pub(super) struct Entry {
     pub(super) budget: Arc<Budget>,
     pub(super) telemetry: Arc<EntryTelemetry>,
     feeder: Arc<Feeder>,
+    _checker: Option<Checker>,
+}
+
+/// Checks the endpoints until dropped.
+#[derive(Debug)]
+struct Checker(AbortHandle);
+
+impl Drop for Checker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Asks endpoints over the network.
+struct Asking(HealthPlan);
+
+impl Probe for Asking {
+    async fn probe(&self, endpoint: &Endpoint) -> Result<(), String> {
+        let Self(plan) = self;
+        let (address, authority) = (endpoint.address(), endpoint.authority());
+        probe(&plan.question, address, authority, plan.timeout).await
+    }
 }
 
 /// Feeds discovery's answers to the endpoint set until dropped.
@@ -68,12 +91,21 @@ impl Entry {
             Some(before) if retry_settings(&before.plan) == settings => Arc::clone(&before.budget),
             _ => Arc::new(Budget::new(settings.0, settings.1)),
         };
+        let checker = plan.health.clone().map(|health| {
+            let checks = check(
+                Arc::clone(&endpoints),
+                health.params.clone(),
+                Asking(health),
+            );
+            Checker(tokio::spawn(checks).abort_handle())
+        });
         Self {
             plan,
             endpoints,
             budget,
             telemetry,
             feeder,
+            _checker: checker,
         }
     }
 

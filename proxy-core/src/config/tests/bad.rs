@@ -414,3 +414,30 @@ fn what_is_to_be_found_fits_the_way_it_is_found() {
         "5:16 unknown key `flie` | did you mean `file`?",
     );
 }
+
+#[test]
+fn a_health_check_fits_its_scheme() {
+    let with = |to: &str, health: &str| {
+        format!("ambassador:\n  a:\n    listen: localhost:1\n    to: {to}\n    health: {health}\n")
+    };
+    assert_mistake(
+        &with("http://a", "{path: healthz}"),
+        "5:20 `healthz` is not a path | write one like `/healthz`",
+    );
+    assert_mistake(
+        &with("http://a", "{grpc: ''}"),
+        "5:20 gRPC needs HTTP/2 | write `h2c://` in `to`, or `path`",
+    );
+    assert_mistake(
+        &with("tcp://a:1", "{path: /}"),
+        "5:20 a `tcp` entry only makes a connection | leave `path` out",
+    );
+    assert_mistake(
+        &with("h2c://a", "{path: /, grpc: a}"),
+        "5:29 `grpc` beside `path` | leave one of them out",
+    );
+    assert_mistake(
+        &with("http://a", "{every: 0s}"),
+        "5:21 no time at all | write more than `0s`",
+    );
+}

@@ -154,6 +154,7 @@ ambassador:
       for: 10s
       at-most: 50%
       recover: 10s
+    health: off
     balance: p2c
     pool:
       connections: 1024
@@ -233,4 +234,22 @@ fn every_way_to_discover_is_read_and_written_out() {
         let written = effective(&read);
         assert_eq!(first(&config(&written)).discover, Some(wanted), "{written}");
     }
+}
+
+#[test]
+fn health_checks_are_read_and_written_out() {
+    let text = entry("health: {path: /healthz, every: 2s, failures: 3}");
+    let read = config(&text);
+    let health = first(&read).health.on().expect("it is on").clone();
+    assert_eq!(health.path.as_deref(), Some("/healthz"));
+    assert_eq!(
+        (health.every, health.timeout),
+        (Duration::from_secs(2), Duration::from_secs(1))
+    );
+    let written = effective(&read);
+    assert_eq!(
+        first(&config(&written)).health.on(),
+        Some(&health),
+        "{written}"
+    );
 }
