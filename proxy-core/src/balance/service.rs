@@ -18,7 +18,7 @@ use super::pick::{Picker, Wanted};
 use super::{Endpoint, EndpointSet, Outcome, Policy};
 use crate::body::{Body, End, Watch};
 use crate::fault::{Class, Fault, Reason, Side};
-use crate::telemetry::{Carried, Exchange};
+use crate::telemetry::{Carried, Exchange, Tried};
 
 /// How long a request waits for the first look-up of its entry.
 pub const FIRST_LOOKUP: Duration = Duration::from_secs(5);
@@ -267,6 +267,7 @@ where
         let this = self.project();
         let mut result = ready!(this.inner.poll(cx));
         if let Some(mut attempt) = this.attempt.take() {
+            attempt.tell(&result);
             match &mut result {
                 Ok(response) => {
                     attempt.answered(outcome_of_head(response));
@@ -373,6 +374,43 @@ impl Attempt {
             .record(&self.endpoint, outcome, now - self.begun, now);
     }
 
+    /// Tells whoever asked that the try was given up from outside.
+    fn explain_given_up(&self, slow: bool) {
+        let why = if slow {
+            "given up for being slow"
+        } else {
+            "given up"
+        };
+        if let Some(exchange) = &self.exchange {
+            exchange.explained(|explained| {
+                explained.tries.push(Tried {
+                    endpoint: self.endpoint.address(),
+                    at: self.begun.saturating_duration_since(exchange.started()),
+                    took: self.begun.elapsed(),
+                    outcome: why.to_owned(),
+                });
+            });
+        }
+    }
+
+    /// Tells whoever asked how the try ended.
+    fn tell(&self, result: &Result<Response<Body>, Fault>) {
+        let Some(exchange) = &self.exchange else {
+            return;
+        };
+        exchange.explained(|explained| {
+            explained.tries.push(Tried {
+                endpoint: self.endpoint.address(),
+                at: self.begun.saturating_duration_since(exchange.started()),
+                took: self.begun.elapsed(),
+                outcome: match result {
+                    Ok(response) => format!("status {}", response.status().as_u16()),
+                    Err(fault) => format!("{}: {}", fault.reason().token(), fault.story()),
+                },
+            });
+        });
+    }
+
     fn answered(&mut self, outcome: Outcome) {
         self.recorded = true;
         self.succeeded = outcome == Outcome::Success;
@@ -402,6 +440,7 @@ impl Drop for Attempt {
         if !self.recorded {
             // Given up from outside: held against the endpoint only when it was given up for being slow.
             let slow = self.exchange.as_ref().is_some_and(Exchange::timed_out);
+            self.explain_given_up(slow);
             let outcome = if slow {
                 Outcome::Failure
             } else {

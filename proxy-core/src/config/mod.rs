@@ -46,7 +46,7 @@ pub use listen::{DnsServer, ListenAddress, ListenHost};
 pub use name::EntryName;
 pub use off::OrOff;
 pub use read::{parse, parse_bytes, read};
-pub use root::{AccessLog, Config, Dns, Drain, Ignored, Workers};
+pub use root::{AccessLog, Config, Dns, Drain, Explain, Ignored, Workers};
 pub use schema::schema;
 pub use to::{Target, To};
 pub use units::{Duration, Percent, Rate, Size};

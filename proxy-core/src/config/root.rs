@@ -26,6 +26,8 @@ pub struct Config {
     pub workers: Workers,
     /// Which requests are logged to stdout. Default: `errors`.
     pub access_log: AccessLog,
+    /// Who may ask, with `x-remora-explain`, what happened to a request. Default: `local`.
+    pub explain: Explain,
     /// How the process ends.
     pub drain: Drain,
     /// Whom to ask for names.
@@ -54,6 +56,7 @@ impl Default for Config {
             admin: OrOff::On(ListenAddress::localhost(15000)),
             workers: Workers::default(),
             access_log: AccessLog::default(),
+            explain: Explain::default(),
             drain: Drain::default(),
             dns: Dns::default(),
             ambassador: BTreeMap::new(),
@@ -92,6 +95,19 @@ impl JsonSchema for Ignored {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({})
     }
+}
+
+/// Who may ask what happened to a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Explain {
+    /// Whoever can connect.
+    All,
+    /// Whoever connects from the same machine.
+    #[default]
+    Local,
+    /// Nobody.
+    Off,
 }
 
 /// How many threads serve.

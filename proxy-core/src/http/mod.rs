@@ -5,6 +5,7 @@
 
 mod client;
 mod expect;
+mod explain;
 mod http1;
 mod hygiene;
 mod intake;
@@ -15,6 +16,7 @@ mod server;
 mod upgrade;
 
 pub use client::{Client, ClientParams, Protocol};
+pub use explain::{Allowed, Explain, ExplainLayer};
 pub use hygiene::{Hygiene, HygieneLayer};
 pub use probe::{Question as ProbeQuestion, probe};
 pub use record::{Record, RecordLayer};

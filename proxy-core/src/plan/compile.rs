@@ -13,7 +13,7 @@ use crate::config::{
     self, AccessLog, Discover, Document, Entry, Errors, Host, OrOff, RetryOn, Scheme, Url, Workers,
 };
 use crate::discovery::ResolverParams;
-use crate::http::{ClientParams, ProbeQuestion, Protocol, ServerParams};
+use crate::http::{Allowed, ClientParams, ProbeQuestion, Protocol, ServerParams};
 use crate::resilience::retry::{self, Backoff, Condition};
 use crate::telemetry::Which;
 
@@ -32,11 +32,19 @@ pub fn compile(
         Workers::Auto => cpus.max(1),
         Workers::Fixed(count) => count.value() as usize,
     };
+    let process = Process {
+        workers,
+        explain: match config.explain {
+            config::Explain::All => Allowed::All,
+            config::Explain::Local => Allowed::Local,
+            config::Explain::Off => Allowed::Nobody,
+        },
+    };
     let mut errors = Vec::new();
     let mut entries = Vec::new();
     for (name, entry) in &config.ambassador {
         match targets(entry, env) {
-            Ok(targets) => entries.push(compile_entry(name.as_str(), entry, targets, workers)),
+            Ok(targets) => entries.push(compile_entry(name.as_str(), entry, targets, &process)),
             Err((message, help)) => {
                 let path = ["ambassador", name.as_str(), "to"];
                 errors.push(document.error_at(&path, message, help));
@@ -67,7 +75,13 @@ pub fn compile(
     })
 }
 
-fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, workers: usize) -> EntryPlan {
+/// What every entry takes from the settings of the process.
+struct Process {
+    workers: usize,
+    explain: Allowed,
+}
+
+fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, process: &Process) -> EntryPlan {
     let service = match entry.to.scheme() {
         Some(Scheme::Tcp) => ServicePlan::Tcp(TcpPlan {
             balance: policy(&entry.balance),
@@ -76,10 +90,10 @@ fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, workers: usize
             idle: duration(&entry.timeout.idle),
         }),
         Some(Scheme::H2c) => {
-            ServicePlan::Http(Box::new(compile_http(entry, Protocol::Http2, workers)))
+            ServicePlan::Http(Box::new(compile_http(entry, Protocol::Http2, process)))
         }
         Some(Scheme::Http) | None => {
-            ServicePlan::Http(Box::new(compile_http(entry, Protocol::Http1, workers)))
+            ServicePlan::Http(Box::new(compile_http(entry, Protocol::Http1, process)))
         }
     };
     let eject = entry.eject.on().map(|eject| EjectParams {
@@ -121,10 +135,10 @@ fn compile_health(entry: &Entry, health: &config::Health) -> HealthPlan {
     }
 }
 
-fn compile_http(entry: &Entry, protocol: Protocol, workers: usize) -> HttpPlan {
+fn compile_http(entry: &Entry, protocol: Protocol, process: &Process) -> HttpPlan {
     let idle = duration(&entry.timeout.idle);
     // The file speaks of the whole process, each worker has its own pool.
-    let share = |all: u32| (all as usize).div_ceil(workers);
+    let share = |all: u32| (all as usize).div_ceil(process.workers);
     HttpPlan {
         server: ServerParams {
             idle,
@@ -132,6 +146,7 @@ fn compile_http(entry: &Entry, protocol: Protocol, workers: usize) -> HttpPlan {
             max_headers: entry.max_headers.len(),
             keep_case: protocol == Protocol::Http1,
         },
+        explain: process.explain,
         tunnel_idle: idle,
         request_timeout: duration(&entry.timeout.request),
         try_timeout: duration(&entry.timeout.r#try),

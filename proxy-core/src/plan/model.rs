@@ -9,7 +9,7 @@ use http::uri::Authority;
 
 use crate::balance::{CheckParams, EjectParams, Policy};
 use crate::discovery::ResolverParams;
-use crate::http::{ClientParams, ProbeQuestion, ServerParams};
+use crate::http::{Allowed, ClientParams, ProbeQuestion, ServerParams};
 use crate::resilience::retry;
 use crate::telemetry::Which;
 
@@ -100,6 +100,8 @@ pub enum ServicePlan {
 pub struct HttpPlan {
     /// The downstream connection.
     pub server: ServerParams,
+    /// Who may ask for an explanation of a request.
+    pub explain: Allowed,
     /// How long an upgraded connection may be without a byte.
     pub tunnel_idle: Option<Duration>,
     /// From the request to the head of its response, all tries included.

@@ -6,13 +6,14 @@ use tower::ServiceBuilder;
 
 use super::Seam;
 use crate::http::{
-    Hygiene, HygieneLayer, Record, RecordLayer, Respond, RespondLayer, Upgrade, UpgradeLayer,
+    Explain, ExplainLayer, Hygiene, HygieneLayer, Record, RecordLayer, Respond, RespondLayer,
+    Upgrade, UpgradeLayer,
 };
 use crate::plan::HttpPlan;
 use crate::telemetry::{AccessLog, EntryCounters};
 
 /// The composed service.
-pub type Downstream = Record<Respond<Hygiene<Upgrade<Seam>>>>;
+pub type Downstream = Record<Explain<Respond<Hygiene<Upgrade<Seam>>>>>;
 
 /// Composes the downstream stack of one entry on one worker.
 pub fn downstream(
@@ -29,6 +30,8 @@ pub fn downstream(
             Arc::clone(counters),
             log.clone(),
         ))
+        // Above the responses that we make ourselves: they are explained too.
+        .layer(ExplainLayer::new(Arc::clone(name), plan.explain))
         // Everything below fails with a fault; here it becomes a response.
         .layer(RespondLayer)
         // Nothing below sees a field of the hop, or a request without one clear authority.

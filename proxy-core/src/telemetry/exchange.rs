@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use http::header::HOST;
 use http::{Request, request};
@@ -26,6 +27,30 @@ pub struct Story {
     pub fault: Option<(Reason, String)>,
     /// Why a further retry was not made.
     pub denied: Option<super::Denied>,
+    /// What is told to whoever asked for an explanation; none: nobody did.
+    pub explained: Option<Box<Explained>>,
+}
+
+/// What an explanation tells beyond the rest of the story.
+#[derive(Debug, Default)]
+pub struct Explained {
+    /// The tries that have ended, in order.
+    pub tries: Vec<Tried>,
+    /// Retries that are left of what the entry's requests have earned.
+    pub budget: Option<f64>,
+}
+
+/// One try.
+#[derive(Debug)]
+pub struct Tried {
+    /// Where it went.
+    pub endpoint: SocketAddr,
+    /// When it began, from the beginning of the exchange on.
+    pub at: Duration,
+    /// How long it took to the head of the answer.
+    pub took: Duration,
+    /// The status of the answer, or the fault.
+    pub outcome: String,
 }
 
 /// What an exchange keeps occupied until it is over: the downstream connection that it came on.
@@ -47,6 +72,7 @@ struct Inner {
     counters: Arc<EntryCounters>,
     occupied: Option<Arc<dyn Occupied>>,
     timed_out: AtomicBool,
+    explains: AtomicBool,
     wants_fresh: AtomicBool,
     received: AtomicU64,
     head: Mutex<Option<request::Parts>>,
@@ -61,6 +87,7 @@ impl Exchange {
             counters,
             occupied,
             timed_out: AtomicBool::new(false),
+            explains: AtomicBool::new(false),
             wants_fresh: AtomicBool::new(false),
             received: AtomicU64::new(0),
             head: Mutex::new(None),
@@ -91,6 +118,19 @@ impl Exchange {
     /// Whether a try was given up for being slow.
     pub fn timed_out(&self) -> bool {
         self.0.timed_out.load(Relaxed)
+    }
+
+    /// Asks that an explanation be kept.
+    pub fn explain(&self) {
+        self.0.explains.store(true, Relaxed);
+        self.story(|story| story.explained = Some(Box::default()));
+    }
+
+    /// Adds to the explanation, where one was asked for.
+    pub fn explained(&self, tell: impl FnOnce(&mut Explained)) {
+        if self.0.explains.load(Relaxed) {
+            self.story(|story| story.explained.as_deref_mut().map(tell));
+        }
     }
 
     /// Asks that further tries go out on connections that were never idle.

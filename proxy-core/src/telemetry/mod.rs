@@ -12,7 +12,7 @@ mod trace_context;
 
 pub use access_log::{AccessLog, AccessLogWriter, Which};
 pub use counters::{Denied, EntryCounters, EntryTelemetry, Totals};
-pub use exchange::{Carried, Exchange, Occupied, Story};
+pub use exchange::{Carried, Exchange, Explained, Occupied, Story, Tried};
 pub use histogram::{BOUNDS, Histogram};
 pub use timestamp::timestamp;
 pub use trace_context::{TRACEPARENT, trace_id, traced};

@@ -121,6 +121,7 @@ fn the_effective_configuration_keeps_the_order_of_the_grammar() {
 admin: localhost:15000
 workers: auto
 access-log: errors
+explain: local
 drain:
   delay: 0s
   timeout: 30s

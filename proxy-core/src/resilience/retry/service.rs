@@ -155,14 +155,19 @@ where
                 return Poll::Ready(result);
             };
             let Some(cause) = shared.wants_retry(&result) else {
+                original.tell(&shared.budget);
                 original.let_go();
                 return Poll::Ready(result);
             };
             let again = Box::pin(async move {
                 // The first try is gone by now: until then it may hold what it lays down.
                 original.take_up();
-                let again = shared.again(inner, original, result, cause);
-                again.await
+                let exchange = original.exchange.clone();
+                let result = shared.again(inner, original, result, cause).await;
+                if let Some(exchange) = exchange {
+                    exchange.explained(|told| told.budget = Some(shared.budget.left()));
+                }
+                result
             });
             self.set(RetryFuture::Again { again });
         }
@@ -214,6 +219,13 @@ impl Original {
         {
             head.extensions.insert(exchange.clone());
             self.head = Some(Box::new(head));
+        }
+    }
+
+    /// Tells whoever asked what is left of the budget.
+    fn tell(&self, budget: &Budget) {
+        if let Some(exchange) = &self.exchange {
+            exchange.explained(|told| told.budget = Some(budget.left()));
         }
     }
 

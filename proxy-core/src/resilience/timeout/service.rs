@@ -99,7 +99,7 @@ where
             _ => Instant::now(),
         };
         TimeoutFuture {
-            inner: self.inner.call(request),
+            inner: Some(self.inner.call(request)),
             timer: self.timers.start(begun + self.limit),
             limit: self.limit,
             bound: self.bound,
@@ -127,7 +127,7 @@ pin_project! {
     /// The response of a [`Timeout`].
     pub struct TimeoutFuture<F> {
         #[pin]
-        inner: F,
+        inner: Option<F>,
         timer: Timer,
         limit: Duration,
         bound: Bound,
@@ -144,8 +144,11 @@ where
     type Output = Result<R, Fault>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let Poll::Ready(done) = this.inner.poll(cx) {
+        let mut this = self.project();
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        if let Poll::Ready(done) = inner.poll(cx) {
             return Poll::Ready(done);
         }
         while this.timer.poll(cx).is_ready() {
@@ -157,6 +160,8 @@ where
                 if let Some(exchange) = this.exchange {
                     exchange.note_timeout();
                 }
+                // What was given up ends now, not when somebody drops this future.
+                this.inner.set(None);
                 let detail = format!(
                     "no response within timeout.{} of {:?}",
                     this.bound.name(),

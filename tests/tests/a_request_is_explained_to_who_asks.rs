@@ -1,0 +1,125 @@
+//! `x-remora-explain` tells what happened to a request: each try and why, also where the proxy itself answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{HeaderValue, Request};
+use remora_tests::ambassador::Ambassador;
+use remora_tests::client::{Body, Reply, get, once};
+use remora_tests::config::Config;
+use remora_tests::origin::{Origin, hang, ok, status};
+use remora_tests::promise::promise;
+use remora_tests::scripted::refusing;
+use serde_json::Value;
+
+fn asking() -> Request<Body> {
+    let mut request = get("/");
+    let one = HeaderValue::from_static("1");
+    request.headers_mut().insert("x-remora-explain", one);
+    request
+}
+
+async fn ask(ambassador: &Ambassador) -> (Reply, Value) {
+    let reply = once(ambassador.address(), asking()).await;
+    let reply = reply.expect("an answer");
+    let text = reply.header("x-remora-explain").to_owned();
+    let told = serde_json::from_str(&text).unwrap_or_else(|why| panic!("{why}: {text}"));
+    (reply, told)
+}
+
+#[test]
+fn each_try_and_what_is_left_of_the_budget() {
+    promise(async {
+        let count = Arc::new(AtomicUsize::new(0));
+        let origin = Origin::start(move |_| {
+            let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+            async move { if first { status(503) } else { ok("fine") } }
+        });
+        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        let (reply, told) = ask(&ambassador).await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(told["entry"], "users");
+        let tries = told["tries"].as_array().expect("tries");
+        let outcomes: Vec<&Value> = tries.iter().map(|tried| &tried["outcome"]).collect();
+        assert_eq!(outcomes, ["status 503", "status 200"]);
+        for tried in tries {
+            assert_eq!(tried["endpoint"], origin.address().to_string());
+        }
+        assert!(tries[1]["at_ms"].as_f64() >= tries[0]["took_ms"].as_f64());
+        assert!(told["elapsed_ms"].as_f64() >= tries[1]["at_ms"].as_f64());
+        assert!(told["budget_left"].is_number(), "{told}");
+        assert_eq!(told["reason"], Value::Null);
+        for request in origin.requests() {
+            assert!(!request.headers.contains_key("x-remora-explain"));
+        }
+    });
+}
+
+#[test]
+fn an_answer_of_the_proxys_own() {
+    promise(async {
+        let (nobody, _held) = refusing();
+        let ambassador = Ambassador::serving(&format!("to: http://{nobody}")).await;
+        let (reply, told) = ask(&ambassador).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.proxy_error()),
+            (502, "connection_refused")
+        );
+        assert_eq!(told["reason"], "connection_refused");
+        assert_eq!(told["retry_denied"], "attempts");
+        let tries = told["tries"].as_array().expect("tries");
+        assert_eq!(tries.len(), 3, "{told}");
+        let outcome = tries[0]["outcome"].as_str().unwrap_or_default();
+        assert!(outcome.starts_with("connection_refused: "), "{outcome}");
+    });
+}
+
+#[test]
+fn a_try_that_was_too_slow() {
+    promise(async {
+        let origin = Origin::start(|_| hang());
+        let settings = format!(
+            "to: http://{}\ntimeout: {{try: 100ms}}\nretry: off",
+            origin.address()
+        );
+        let ambassador = Ambassador::serving(&settings).await;
+        let (reply, told) = ask(&ambassador).await;
+        assert_eq!(reply.status, 504);
+        assert_eq!(told["reason"], "http_response_timeout");
+        assert_eq!(
+            told["tries"][0]["outcome"], "given up for being slow",
+            "{told}"
+        );
+    });
+}
+
+#[test]
+fn nobody_is_told_where_that_is_off() {
+    promise(async {
+        let origin = Origin::start(|_| async { ok("fine") });
+        let config = Config::of(&format!("to: http://{}", origin.address())).with("explain: off");
+        let ambassador = Ambassador::start(&config).await;
+        let reply = once(ambassador.address(), asking())
+            .await
+            .expect("an answer");
+        assert_eq!(reply.status, 200);
+        assert!(!reply.headers.contains_key("x-remora-explain"));
+        assert!(
+            !origin.requests()[0]
+                .headers
+                .contains_key("x-remora-explain")
+        );
+    });
+}
+
+#[test]
+fn nobody_is_told_who_did_not_ask() {
+    promise(async {
+        let origin = Origin::start(|_| async { ok("fine") });
+        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        let reply = once(ambassador.address(), get("/"))
+            .await
+            .expect("an answer");
+        assert!(!reply.headers.contains_key("x-remora-explain"));
+    });
+}
