@@ -71,7 +71,7 @@ impl<S> Explain<S> {
     fn allows(&self, exchange: &Exchange) -> bool {
         match self.allowed {
             Allowed::All => true,
-            Allowed::Local => exchange.peer().is_some_and(|peer| is_local(peer)),
+            Allowed::Local => exchange.peer().is_some_and(is_local),
             Allowed::Nobody => false,
         }
     }
