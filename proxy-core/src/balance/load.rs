@@ -68,9 +68,10 @@ impl Load {
         f64::from_bits(self.latency.load(Relaxed)) * self.fade(now)
     }
 
-    /// The cost of one more request.
-    pub(super) fn cost(&self, now: Instant) -> f64 {
-        let in_flight = f64::from(self.in_flight());
+    /// The cost of one more request. `share` is the average weight divided by the endpoint's own: a
+    /// heavier one may have more in flight for the same cost.
+    pub(super) fn cost(&self, share: f64, now: Instant) -> f64 {
+        let in_flight = f64::from(self.in_flight()) * share;
         let latency = self.latency_at(now);
         if latency == 0.0 && in_flight > 0.0 {
             UNKNOWN * in_flight

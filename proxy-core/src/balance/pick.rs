@@ -12,6 +12,9 @@ use super::{EjectParams, Endpoint, Policy};
 /// Random draws before the whole set is searched for an endpoint that admits the request.
 const DRAWS: usize = 4;
 
+/// How many times dearer an endpoint must be to lose to another one of another weight.
+const CLEARLY: f64 = 1.25;
+
 /// Endpoints that are compared for the fewest requests: all of them, if there are no more.
 const COMPARED: usize = 8;
 
@@ -104,13 +107,24 @@ impl Picker {
 
     fn cheaper_of_two(&self, admits: &impl Fn(&usize) -> bool, now: Instant) -> Option<usize> {
         let first = self.draw(None, admits).or_else(|| self.search(admits))?;
-        let cost = |index: usize| self.endpoints[index].load().cost(now);
-        let second = self.draw(Some(first), admits);
-        Some(
-            second
-                .filter(|second| cost(*second) < cost(first))
-                .unwrap_or(first),
-        )
+        let Some(sums) = &self.weights else {
+            let cost = |index: usize| self.endpoints[index].load().cost(1.0, now);
+            let second = self.draw(Some(first), admits);
+            let cheaper = second.filter(|second| cost(*second) < cost(first));
+            return Some(cheaper.unwrap_or(first));
+        };
+        // Both are drawn by weight and may be the same, and only a clear difference counts: otherwise
+        // comparing would take from the heavier what its weight gave it.
+        let second = self.draw(None, admits)?;
+        let average = sums.last().copied().unwrap_or(1) as f64 / self.endpoints.len() as f64;
+        let cost = |index: usize| {
+            let endpoint = &self.endpoints[index];
+            endpoint
+                .load()
+                .cost(average / f64::from(endpoint.weight()), now)
+        };
+        let is_cheaper = cost(second) * CLEARLY < cost(first);
+        Some(if is_cheaper { second } else { first })
     }
 
     fn draw(&self, except: Option<usize>, admits: &impl Fn(&usize) -> bool) -> Option<usize> {

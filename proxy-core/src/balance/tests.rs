@@ -466,3 +466,27 @@ async fn checks_that_most_endpoints_fail_are_not_heeded() {
     assert!(!set.heeds_checks());
     assert!(picks(&set, 400)[1..].iter().all(|count| *count > 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn p2c_keeps_weights_while_requests_take_their_time() {
+    let set = EndpointSet::new(None);
+    set.update(vec![target(1, 1), target(2, 9)], None);
+    let set = Arc::new(set);
+    let balance = Balance::new(Arc::clone(&set), Policy::P2c, |_| ());
+    let mut flights: std::collections::VecDeque<(Arc<Endpoint>, Occupied)> = Default::default();
+    let mut heavy = 0;
+    for _ in 0..4000 {
+        if flights.len() == 16 {
+            let (endpoint, held) = flights.pop_front().unwrap();
+            let now = tokio::time::Instant::now();
+            set.record(&endpoint, Outcome::Success, Duration::from_millis(10), now);
+            drop::<Occupied>(held);
+        }
+        let endpoint = balance.pick(&[], PEER).unwrap().0;
+        heavy += usize::from(last_octet(&endpoint) == 2);
+        let held = endpoint.occupy();
+        flights.push_back((endpoint, held));
+        tokio::time::advance(Duration::from_micros(600)).await;
+    }
+    assert!((3400..3800).contains(&heavy), "{heavy} of 4000");
+}

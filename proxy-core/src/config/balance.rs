@@ -70,6 +70,7 @@ impl Written for HeaderName {
 written!(HeaderName);
 
 const WORDS: &[&str] = &["p2c", "least", "round-robin"];
+const TOLD: &[&str] = &["p2c", "least", "round-robin", "{hash: {header: NAME}}"];
 const KEYS: &[&str] = &["header", "cookie", "source"];
 
 impl Serialize for Balance {
@@ -140,7 +141,7 @@ impl<'de> Visitor<'de> for BalanceVisitor {
             "p2c" => Ok(Balance::P2c),
             "least" => Ok(Balance::Least),
             "round-robin" => Ok(Balance::RoundRobin),
-            _ => Err(E::unknown_variant(text, WORDS)),
+            _ => Err(E::unknown_variant(text, TOLD)),
         }
     }
 

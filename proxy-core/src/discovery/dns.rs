@@ -88,11 +88,11 @@ async fn follow(
             }
             Err(failure) => {
                 if failures == 0 {
-                    tracing::warn!(
-                        name,
-                        reason = failure.reason.token(),
-                        "{failure}; the last good addresses are kept"
-                    );
+                    let known = match known.is_empty() {
+                        true => "no address is known yet",
+                        false => "the last good addresses are kept",
+                    };
+                    tracing::warn!(name, reason = failure.reason.token(), "{failure}; {known}");
                 }
                 sender.send_modify(|resolution| resolution.reject(failure));
                 failures += 1;

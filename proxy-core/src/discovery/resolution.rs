@@ -47,9 +47,9 @@ impl Resolution {
         self.succeeded + self.failed > 0
     }
 
-    /// Whether the endpoints are older than the latest look-up.
+    /// Whether what is known, if anything, is older than the latest look-up.
     pub fn is_stale(&self) -> bool {
-        self.failure.is_some() && !self.found.is_empty()
+        self.failure.is_some()
     }
 
     /// The latest look-up found these.

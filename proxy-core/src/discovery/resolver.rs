@@ -104,7 +104,8 @@ impl Resolver {
         };
         let options = builder.options_mut();
         options.timeout = params.timeout;
-        options.attempts = params.attempts;
+        // hickory counts the repetitions.
+        options.attempts = params.attempts.saturating_sub(1);
         options.cache_size = 0;
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         Ok(Self(builder.build()?))

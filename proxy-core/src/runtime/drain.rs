@@ -40,10 +40,11 @@ pub(super) async fn drain(
     let deadline = Instant::now() + timeout;
     if patient {
         // Half of the time is left for what is then still in flight.
-        quiet(workers, QUIET, Instant::now() + timeout / 2).await;
+        // A workload that opens a connection a request may have none open and still be calling.
+        quiet(workers, QUIET, Instant::now() + timeout / 2, false).await;
     }
     tell_all(workers, || Command::StopAccepting).await;
-    quiet(workers, LINGER, deadline - timeout / 4).await;
+    quiet(workers, LINGER, deadline - timeout / 4, true).await;
     lifecycle.advance(Phase::Closing);
     tell_all(workers, || Command::Advance(Phase::Closing)).await;
     loop {
@@ -55,12 +56,13 @@ pub(super) async fn drain(
     }
 }
 
-/// Waits until no connection is open, or until nothing has happened for `pause`, at the latest until `deadline`.
-async fn quiet(workers: &[Worker], pause: Duration, deadline: Instant) {
+/// Waits until nothing has happened for `pause`, at the latest until `deadline`; if `none_is_enough`,
+/// no longer than until no connection is open.
+async fn quiet(workers: &[Worker], pause: Duration, deadline: Instant, none_is_enough: bool) {
     let mut last = tell_all(workers, || Command::Count).await;
     let mut since = Instant::now();
     loop {
-        if last.open == 0
+        if (last.open == 0 && none_is_enough)
             || (last.busy == 0 && since.elapsed() >= pause)
             || Instant::now() >= deadline
         {

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::balance::{Balance, Endpoint, EndpointSet, Outcome, outcome_of_fault};
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::net::{Connection, Stream, Watchdog, connect, tunnel};
 use crate::plan::TcpPlan;
 use crate::telemetry::{AccessLog, EntryCounters, Occupied, timestamp};
@@ -46,6 +46,7 @@ impl TcpStack {
         let begun = Instant::now();
         let mut downstream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
         let mut tried = Vec::new();
+        let mut reason = None;
         let (carried, failure) = match self.reach(&mut tried, connection.peer()).await {
             Ok((endpoint, upstream)) => {
                 let _load = endpoint.occupy();
@@ -61,13 +62,14 @@ impl TcpStack {
             }
             Err(fault) => {
                 self.counters.fault(fault.reason());
+                reason = Some(fault.reason());
                 ((0, 0), Some(fault.story()))
             }
         };
         if failure.is_some() {
             connection.reset_on_close();
         }
-        self.record(&connection, carried, failure, &tried, begun);
+        self.record(&connection, carried, (reason, failure), &tried, begun);
         connection.release();
     }
 
@@ -117,7 +119,7 @@ impl TcpStack {
         &self,
         connection: &Connection,
         (received, sent): (u64, u64),
-        failure: Option<String>,
+        (reason, failure): (Option<Reason>, Option<String>),
         tried: &[std::net::SocketAddr],
         begun: Instant,
     ) {
@@ -136,6 +138,8 @@ impl TcpStack {
             "bytes_sent": sent,
             "tries": tried.len(),
             "endpoint": tried.last().map(ToString::to_string),
+            "aborted": failure.is_some(),
+            "reason": reason.map(Reason::token),
             "detail": failure,
         });
         self.log.write(line.to_string().into_bytes());

@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// The header's name.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
 /// A new root: version 00, random ids, not sampled.
 fn new_traceparent() -> HeaderValue {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
@@ -22,7 +24,10 @@ pub fn traced(headers: &mut HeaderMap) -> HeaderValue {
         return own.clone();
     }
     let new = new_traceparent();
-    headers.insert(TRACEPARENT, new.clone());
+    if headers.insert(TRACEPARENT, new.clone()).is_some() {
+        // It belongs to the trace that could not be read (W3C Trace Context, 3.3.1).
+        headers.remove(TRACESTATE);
+    }
     new
 }
 

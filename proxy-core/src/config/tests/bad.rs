@@ -365,7 +365,7 @@ fn variables_that_are_not_set_are_mistakes_at_their_place() {
 fn a_way_to_balance_that_there_is_not_is_a_mistake() {
     assert_mistake(
         &entry("balance: ring"),
-        "5:14 unknown value `ring` | the values here are `p2c`, `least` and `round-robin`",
+        "5:14 unknown value `ring` | the values here are `p2c`, `least`, `round-robin` and `{hash: {header: NAME}}`",
     );
     assert_mistake(
         &entry("balance: {hash: {heder: x}}"),

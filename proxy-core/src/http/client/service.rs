@@ -196,7 +196,6 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
     };
     let (shared, pool) = (Arc::clone(shared), Arc::clone(pool));
     while let Some(connection) = pool.idle(reuse) {
-        shared.counters.tries.fetch_add(1, Relaxed);
         match connection.send(carried) {
             Ok(sent) => return Box::pin(Answering::new(shared, pool, sent, gate)),
             // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
@@ -207,7 +206,6 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
         loop {
             let connection = pool.take(reuse).await?;
             let reused = connection.reused;
-            shared.counters.tries.fetch_add(1, Relaxed);
             match connection.send(carried) {
                 Ok(sent) => return Answering::new(shared, pool, sent, gate).await,
                 Err(unsent) if reused => carried = unsent.carried,
@@ -227,6 +225,7 @@ struct Answering {
 
 impl Answering {
     fn new(shared: Arc<Shared>, pool: Arc<h1::Pool>, sent: Sent, gate: Option<Gate>) -> Self {
+        shared.counters.tries.fetch_add(1, Relaxed);
         Self {
             shared,
             pool,

@@ -86,40 +86,60 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let exchange = request.extensions().get::<Exchange>().cloned();
-        let upload = (!request.body().is_end_stream()).then(|| {
-            let progress = Arc::new(AtomicU64::new(0));
-            request
-                .body_mut()
-                .watch(Box::new(Upload(Arc::clone(&progress))));
-            progress
-        });
         // A request begins with its exchange: no need to look at the clock again.
         let begun = match &exchange {
             Some(exchange) if self.bound == Bound::Request => exchange.started(),
             _ => Instant::now(),
         };
+        let upload = (!request.body().is_end_stream()).then(|| {
+            let progress = Arc::new(Progress {
+                begun,
+                last: AtomicU64::new(0),
+            });
+            request
+                .body_mut()
+                .watch(Box::new(Upload(Arc::clone(&progress))));
+            progress
+        });
         TimeoutFuture {
             inner: Some(self.inner.call(request)),
             timer: self.timers.start(begun + self.limit),
             limit: self.limit,
             bound: self.bound,
             upload,
-            seen: 0,
             exchange,
         }
     }
 }
 
-/// Counts what was handed on of a request's body.
-struct Upload(Arc<AtomicU64>);
+/// When something of a request's body was handed on last.
+#[derive(Debug)]
+struct Progress {
+    begun: Instant,
+    /// In nanoseconds since `begun`.
+    last: AtomicU64,
+}
+
+impl Progress {
+    fn note(&self) {
+        self.last
+            .store(self.begun.elapsed().as_nanos() as u64, Relaxed);
+    }
+
+    fn last(&self) -> Instant {
+        self.begun + Duration::from_nanos(self.last.load(Relaxed))
+    }
+}
+
+struct Upload(Arc<Progress>);
 
 impl Watch for Upload {
     fn data(&mut self, _: usize) {
-        self.0.fetch_add(1, Relaxed);
+        self.0.note();
     }
 
     fn end(&mut self, _: End<'_>) {
-        self.0.fetch_add(1, Relaxed);
+        self.0.note();
     }
 }
 
@@ -131,8 +151,7 @@ pin_project! {
         timer: Timer,
         limit: Duration,
         bound: Bound,
-        upload: Option<Arc<AtomicU64>>,
-        seen: u64,
+        upload: Option<Arc<Progress>>,
         exchange: Option<Exchange>,
     }
 }
@@ -152,25 +171,26 @@ where
             return Poll::Ready(done);
         }
         while this.timer.poll(cx).is_ready() {
-            let progress = this
+            // An upload that went on moves the end: the time counts from its last step.
+            let moved = this
                 .upload
                 .as_ref()
-                .map_or(0, |upload| upload.load(Relaxed));
-            if progress == *this.seen {
-                if let Some(exchange) = this.exchange {
-                    exchange.note_timeout();
-                }
-                // What was given up ends now, not when somebody drops this future.
-                this.inner.set(None);
-                let detail = format!(
-                    "no response within timeout.{} of {:?}",
-                    this.bound.name(),
-                    this.limit
-                );
-                return Poll::Ready(Err(Fault::maybe_seen(Reason::ResponseTimeout, detail)));
+                .map(|upload| upload.last() + *this.limit);
+            if let Some(later) = moved.filter(|later| *later > Instant::now()) {
+                this.timer.reset(later);
+                continue;
             }
-            *this.seen = progress;
-            this.timer.reset(Instant::now() + *this.limit);
+            if let Some(exchange) = this.exchange {
+                exchange.note_timeout();
+            }
+            // What was given up ends now, not when somebody drops this future.
+            this.inner.set(None);
+            let detail = format!(
+                "no response within timeout.{} of {:?}",
+                this.bound.name(),
+                this.limit
+            );
+            return Poll::Ready(Err(Fault::maybe_seen(Reason::ResponseTimeout, detail)));
         }
         Poll::Pending
     }

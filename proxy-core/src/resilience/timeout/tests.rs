@@ -57,3 +57,19 @@ async fn a_long_upload_is_no_timeout_and_a_stalled_one_is() {
         assert_eq!(result.is_ok(), ends_well);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_small_upload_that_is_over_does_not_double_the_limit() {
+    let mut timeout = TimeoutLayer::new(LIMIT, Bound::Request).layer(service_fn(
+        |request: Request<Body>| async move {
+            request.into_body().collect().await?;
+            std::future::pending::<Result<(), Fault>>().await
+        },
+    ));
+    let begun = Instant::now();
+    timeout
+        .call(Request::new(Body::full("abc")))
+        .await
+        .unwrap_err();
+    assert_eq!(begun.elapsed(), LIMIT);
+}
