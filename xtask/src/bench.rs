@@ -28,7 +28,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     }
     packages::ensure(&packages::FOR_BENCH)?;
     if !is_set("--binary") && measures_ambassador(words) {
-        command.env("REMORA_AMBASSADOR", dist::build()?);
+        command.env("REMORA_AMBASSADOR", dist::build(true)?);
     }
     step::run("bench", &mut command)
 }

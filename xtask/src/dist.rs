@@ -1,5 +1,6 @@
 //! `cargo xtask dist`: the ambassador as one static file that needs nothing of the machine it runs on.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,36 +8,52 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cargo::{AMBASSADOR, cargo, target};
-use crate::step;
+use crate::{profile, step};
+
+/// Where static programs are built, and with what.
+#[derive(Debug)]
+pub(crate) struct Build {
+    pub(crate) folder: PathBuf,
+    pub(crate) compiler: Compiler,
+}
+
+/// What is to be known of the compiler.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    /// The target triple of this machine.
+    host: String,
+    /// The major version of its LLVM.
+    pub(crate) llvm: String,
+    /// Where rustup puts LLVM's tools.
+    pub(crate) programs: PathBuf,
+}
 
 /// Builds the program and prints where it is and how large.
-pub(crate) fn run() -> Result<()> {
-    let program = build()?;
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    let guided = match words {
+        [] => true,
+        [word] if word == "--plain" => false,
+        _ => bail!("`dist` takes no argument but --plain, which builds once and without a profile"),
+    };
+    let program = build(guided)?;
     let mebibytes = fs::metadata(&program)?.len() as f64 / (1024.0 * 1024.0);
     println!("{}: {mebibytes:.1} MiB, static", program.display());
     Ok(())
 }
 
 /// Builds the program and checks that it is static.
-///
-/// The target is named although it is the host, so that the flags do not reach build scripts and
-/// procedural macros, which cannot be static.
-pub(crate) fn build() -> Result<PathBuf> {
-    let (host, folder) = (host()?, target()?.join("dist"));
-    let mut command = cargo(&[
-        "build",
-        "--release",
-        "--package",
-        AMBASSADOR,
-        "--target",
-        &host,
-    ]);
-    command
-        .arg("--target-dir")
-        .arg(&folder)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
-    step::run("build the static ambassador", &mut command)?;
-    let program = folder.join(host).join("release").join(AMBASSADOR);
+pub(crate) fn build(guided: bool) -> Result<PathBuf> {
+    let build = Build {
+        folder: target()?.join("dist"),
+        compiler: Compiler::ask()?,
+    };
+    let profile = if guided { profile::take(&build)? } else { None };
+    let mut flag = OsString::new();
+    if let Some(profile) = profile {
+        flag.push("-Cprofile-use=");
+        flag.push(profile);
+    }
+    let program = build.program("build the static ambassador", "", &flag)?;
     let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
     match interpreter(&bytes) {
         Some(false) => Ok(program),
@@ -48,23 +65,57 @@ pub(crate) fn build() -> Result<PathBuf> {
     }
 }
 
+impl Build {
+    /// Builds the program in `below` the folder with one more flag for the compiler.
+    ///
+    /// The target is named although it is the host, so that the flags do not reach build scripts and
+    /// procedural macros, which cannot be static.
+    pub(crate) fn program(&self, what: &str, below: &str, flag: &OsStr) -> Result<PathBuf> {
+        let (host, folder) = (&self.compiler.host, self.folder.join(below));
+        // Separated so that a folder's name may have a space.
+        let mut flags = OsString::from("-Ctarget-feature=+crt-static\x1f");
+        flags.push(flag);
+        let mut command = cargo(&["build", "--release", "--package", AMBASSADOR]);
+        command
+            .args(["--target", host, "--target-dir"])
+            .arg(&folder)
+            .env("CARGO_ENCODED_RUSTFLAGS", flags);
+        step::run(what, &mut command)?;
+        Ok(folder.join(host).join("release").join(AMBASSADOR))
+    }
+}
+
+impl Compiler {
+    fn ask() -> Result<Self> {
+        let said = |words: &[&str]| -> Result<String> {
+            let output = Command::new("rustc").args(words).output();
+            let output = output.context("cannot run rustc")?;
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        let version = said(&["-vV"])?;
+        let field = |name: &str| {
+            let value = version.lines().find_map(|line| line.strip_prefix(name));
+            value.with_context(|| format!("rustc -vV says no `{}`", name.trim_end()))
+        };
+        let host = field("host: ")?.to_owned();
+        let llvm = field("LLVM version: ")?;
+        let llvm = llvm.split('.').next().unwrap_or(llvm).to_owned();
+        let root = PathBuf::from(said(&["--print", "sysroot"])?);
+        let programs = root.join("lib").join("rustlib").join(&host).join("bin");
+        Ok(Self {
+            host,
+            llvm,
+            programs,
+        })
+    }
+}
+
 fn shown(program: &Path) -> String {
     program
         .file_name()
         .unwrap_or_default()
         .display()
         .to_string()
-}
-
-/// The target triple of this machine.
-fn host() -> Result<String> {
-    let output = Command::new("rustc")
-        .arg("-vV")
-        .output()
-        .context("cannot run rustc")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).context("rustc -vV names no host")
 }
 
 /// Whether an ELF file asks for a dynamic loader: whether it has a program header of type `PT_INTERP`.

@@ -5,6 +5,7 @@ mod cargo;
 mod dist;
 mod lint;
 mod packages;
+mod profile;
 mod step;
 mod test;
 
@@ -22,7 +23,8 @@ Usage: cargo xtask COMMAND
   ci                       test, then lint
   demo [ARGS]              the ambassador's demonstration
   bench [OPTIONS]          measure the ambassador beside HAProxy, nginx and Envoy (see bench --help)
-  dist                     a static release binary in target/dist
+  dist [--plain]           a static release binary in target/dist, guided by a profile that is taken
+                           first (two builds and a minute of load), or --plain, in one build
 
 With CI=true in the environment, a component that is missing is a failure and not a remark.";
 
@@ -52,10 +54,10 @@ fn run(words: &[String]) -> Result<()> {
             println!("{HELP}");
             Ok(())
         }
-        "lint" | "ci" | "dist" if !rest.is_empty() => bail!("`{command}` takes no arguments"),
+        "lint" | "ci" if !rest.is_empty() => bail!("`{command}` takes no arguments"),
         "lint" => lint::run(),
         "ci" => test::run(&[]).and_then(|()| lint::run()),
-        "dist" => dist::run(),
+        "dist" => dist::run(rest),
         other => bail!("there is no command `{other}`\n\n{HELP}"),
     }
 }

@@ -63,9 +63,7 @@ pub(crate) fn ensure(programs: &[Program]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    if is_root() && find("apt-get").is_some() {
-        install(&missing)?;
-    }
+    offer(&missing)?;
     let missing = self::missing(programs).join(" ");
     if missing.is_empty() {
         return Ok(());
@@ -83,6 +81,14 @@ fn missing(programs: &[Program]) -> Vec<&'static str> {
         .filter(|program| find(program.name).is_none())
         .map(|program| program.package)
         .collect()
+}
+
+/// Installs packages where that is possible.
+pub(crate) fn offer(packages: &[&str]) -> Result<()> {
+    if is_root() && find("apt-get").is_some() {
+        install(packages)?;
+    }
+    Ok(())
 }
 
 /// Installs packages without starting the services that they bring.
@@ -121,7 +127,7 @@ fn is_root() -> bool {
 }
 
 /// Looks for a program in `PATH` and in the folders where distributions put servers.
-fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let servers = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path)

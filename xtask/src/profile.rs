@@ -1,0 +1,115 @@
+//! The profile that guides the static build: what the program did under the bench's load and in its demonstration.
+//!
+//! A compiler that knows which way branches go keeps the path of a request together, and what is
+//! seldom needed apart. See "Profile-guided Optimization" in the rustc book.
+
+use std::collections::hash_map::DefaultHasher;
+use std::ffi::OsString;
+use std::fs;
+use std::hash::Hasher;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo::cargo;
+use crate::dist::Build;
+use crate::{is_ci, packages, step};
+
+/// Builds a program that counts, runs it, and returns the profile; none where the tool that merges
+/// counts is missing. A profile of the same program is taken again.
+pub(crate) fn take(build: &Build) -> Result<Option<PathBuf>> {
+    let Some(merger) = merger(build)? else {
+        return Ok(None);
+    };
+    let counts = build.folder.join("counts");
+    let mut generate = OsString::from("-Cprofile-generate=");
+    generate.push(&counts);
+    let program = build.program("build the ambassador that counts", "counting", &generate)?;
+    let profile = build
+        .folder
+        .join(format!("{:016x}.profdata", fingerprint(&program)?));
+    if profile.is_file() {
+        return Ok(Some(profile));
+    }
+    if counts.exists() {
+        fs::remove_dir_all(&counts)
+            .with_context(|| format!("cannot empty {}", counts.display()))?;
+    }
+    train(build, &program)?;
+    let mut merge = Command::new(merger);
+    merge
+        .arg("merge")
+        .arg("--output")
+        .arg(&profile)
+        .arg(&counts);
+    step::run("merge what was counted", &mut merge)?;
+    Ok(Some(profile))
+}
+
+/// Runs the bench's loads, then the demonstration: that has the retries, the ejections and the names.
+fn train(build: &Build, program: &Path) -> Result<()> {
+    let mut bench = cargo(&[
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "remora-bench",
+        "--",
+    ]);
+    bench.args([
+        "--proxies",
+        "ambassador",
+        "--reps",
+        "1",
+        "--seconds",
+        "1",
+        "--binary",
+    ]);
+    bench
+        .arg(program)
+        .env("REMORA_BENCH_DIR", build.folder.join("training"));
+    step::run(
+        "count under the bench's load (its figures mean nothing)",
+        &mut bench,
+    )?;
+    let mut demo = Command::new(program);
+    step::run(
+        "count in the demonstration",
+        demo.arg("demo").stdout(Stdio::null()),
+    )
+}
+
+/// The `llvm-profdata` of the compiler's own LLVM: another one's may not know the format.
+fn merger(build: &Build) -> Result<Option<PathBuf>> {
+    let major = &build.compiler.llvm;
+    let package = format!("llvm-{major}");
+    let with_rustup = build.compiler.programs.join("llvm-profdata");
+    if with_rustup.is_file() {
+        return Ok(Some(with_rustup));
+    }
+    let installed = || packages::find(&format!("llvm-profdata-{major}"));
+    if installed().is_none() {
+        packages::offer(&[&package])?;
+    }
+    let found = installed();
+    if found.is_none() {
+        let remedy = format!(
+            "the build is not guided by a profile: no llvm-profdata of LLVM {major} \
+             (rustup component add llvm-tools, or the package {package})"
+        );
+        if is_ci() {
+            bail!(remedy);
+        }
+        eprintln!("==> {remedy}");
+    }
+    Ok(found)
+}
+
+/// Tells one program from another.
+fn fingerprint(program: &Path) -> Result<u64> {
+    let bytes = fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&bytes);
+    Ok(hasher.finish())
+}
