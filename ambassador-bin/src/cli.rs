@@ -56,7 +56,7 @@ pub(crate) struct Options {
     /// Where the workload connects to, as localhost:9000; goes with --to, and both may be repeated.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<String>,
-    /// Where that leads, as http://users.default:8080 (schemes: http, h2c, tcp).
+    /// Where that leads, as http://users.default:8080 (schemes: http, h2c, https, tcp, tls).
     #[arg(long, value_name = "URL")]
     pub(crate) to: Vec<String>,
     /// Where the admin interface listens, or off [default: localhost:15000].

@@ -3,8 +3,9 @@
 use std::num::NonZero;
 
 use proxy_core::config::{self, Document, Errors, Flags};
-use proxy_core::plan::compile;
+use proxy_core::plan::{World, compile};
 use proxy_core::runtime::Loaded;
+use proxy_core::tls::Material;
 
 use crate::cli::Options;
 
@@ -33,7 +34,12 @@ fn document(options: &Options) -> Result<Document, Errors> {
 /// What a document means on this machine.
 pub(crate) fn compiled(document: &Document) -> Result<Loaded, Errors> {
     let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let plan = compile(document, cpus, &|name| std::env::var(name).ok())?;
+    let world = World {
+        cpus,
+        env: &|name| std::env::var(name).ok(),
+        usable: &|params| Material::load(params).map(drop),
+    };
+    let plan = compile(document, &world)?;
     Ok(Loaded {
         plan,
         effective: config::effective(&document.config),

@@ -95,6 +95,12 @@ reasons! {
     ConnectionTerminated => "connection_terminated", BAD_GATEWAY, Upstream, Reset;
     /// No connection could be made in time.
     ConnectionTimeout => "connection_timeout", GATEWAY_TIMEOUT, Upstream, Connect;
+    /// The TLS handshake failed, or what came was no TLS.
+    TlsProtocolError => "tls_protocol_error", BAD_GATEWAY, Upstream, Connect;
+    /// The certificate of the endpoint is not accepted.
+    TlsCertificateError => "tls_certificate_error", BAD_GATEWAY, Upstream, Connect;
+    /// The endpoint refused us with a TLS alert.
+    TlsAlertReceived => "tls_alert_received", BAD_GATEWAY, Upstream, Connect;
     /// The pool's connections and waiting places are all taken.
     ConnectionLimitReached => "connection_limit_reached", SERVICE_UNAVAILABLE, Proxy, Other;
     /// No response head came in time.

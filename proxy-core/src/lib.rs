@@ -7,6 +7,7 @@
 //! - [`stack`] composes the layers: the only place that does
 //! - [`plan`] is what a configuration means
 //! - [`net`] listens, connects and copies bytes
+//! - [`tls`] secures connections to upstreams
 //! - [`http`] serves requests and sends them on
 //! - [`resilience`] holds timeouts and retries, one tower layer each
 //! - [`balance`] picks an endpoint and ejects those that fail
@@ -15,6 +16,7 @@
 //! - [`config`] mirrors the file
 //! - [`telemetry`] counts and logs
 //! - [`fault`] classifies every failure
+//! - [`files`] tells when files change
 //! - [`lifecycle`] says when a process is ready, and that it drains
 
 #![warn(missing_docs)]
@@ -25,6 +27,7 @@ pub mod body;
 pub mod config;
 pub mod discovery;
 pub mod fault;
+pub mod files;
 pub mod http;
 pub mod lifecycle;
 pub mod net;
@@ -33,3 +36,4 @@ pub mod resilience;
 pub mod runtime;
 pub mod stack;
 pub mod telemetry;
+pub mod tls;

@@ -2,6 +2,8 @@
 
 /// The proxy under test: start, watch, signal, ask.
 pub mod ambassador;
+/// An authority of the test's own, and the certificates that it issues.
+pub mod certificates;
 /// Clients of the proxy over HTTP/1.1 and HTTP/2.
 pub mod client;
 /// The text of a configuration file with one entry or several.

@@ -18,7 +18,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -28,6 +29,9 @@ use crate::scripted::{ephemeral, listen, try_listen};
 
 /// The answer that a handler promises.
 pub type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// What accepts TLS connections; it can be replaced while they are served.
+pub type Acceptor = Arc<watch::Sender<Option<Arc<rustls::ServerConfig>>>>;
 
 type Handler = Arc<dyn Fn(Request<Incoming>) -> Answer + Send + Sync>;
 
@@ -54,6 +58,7 @@ pub struct Origin {
     handler: Handler,
     record: Arc<watch::Sender<Vec<Recorded>>>,
     connections: Arc<AtomicUsize>,
+    tls: Acceptor,
     running: Option<Running>,
 }
 
@@ -70,6 +75,22 @@ impl Origin {
         R: Future<Output = Response<Body>> + Send + 'static,
     {
         Self::serve(listen(ephemeral()), handler)
+    }
+
+    /// Starts on an ephemeral port and speaks TLS.
+    pub fn secured<F, R>(tls: Arc<rustls::ServerConfig>, handler: F) -> Self
+    where
+        F: Fn(Request<Incoming>) -> R + Send + Sync + 'static,
+        R: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let origin = Self::start(handler);
+        origin.present(tls);
+        origin
+    }
+
+    /// Speaks TLS like this on connections from now on.
+    pub fn present(&self, tls: Arc<rustls::ServerConfig>) {
+        self.tls.send_replace(Some(tls));
     }
 
     /// Starts on the first `count` of the addresses 127.0.0.2, 127.0.0.3 and so on, all with the
@@ -107,6 +128,7 @@ impl Origin {
             handler: Arc::new(move |request| Box::pin(handler(request))),
             record: Arc::new(watch::Sender::new(Vec::new())),
             connections: Arc::new(AtomicUsize::new(0)),
+            tls: Arc::new(watch::Sender::new(None)),
             running: None,
         };
         origin.run(listener);
@@ -174,6 +196,7 @@ impl Origin {
         let handler = Arc::clone(&self.handler);
         let record = Arc::clone(&self.record);
         let connections = Arc::clone(&self.connections);
+        let tls = Arc::clone(&self.tls);
         let task = tokio::spawn(async move {
             let mut serving = JoinSet::new();
             let mut stopped = stopping.clone();
@@ -185,13 +208,16 @@ impl Origin {
                 let Ok((stream, _)) = accepted else { break };
                 let number = connections.fetch_add(1, Ordering::SeqCst);
                 let (handler, record) = (Arc::clone(&handler), Arc::clone(&record));
-                serving.spawn(connection(
-                    stream,
-                    number,
-                    handler,
-                    record,
-                    stopping.clone(),
-                ));
+                let (tls, stopping) = (tls.borrow().clone(), stopping.clone());
+                let _ = stream.set_nodelay(true);
+                serving.spawn(async move {
+                    let Some(tls) = tls else {
+                        return connection(stream, number, handler, record, stopping).await;
+                    };
+                    if let Ok(stream) = tokio_rustls::TlsAcceptor::from(tls).accept(stream).await {
+                        connection(stream, number, handler, record, stopping).await;
+                    }
+                });
             }
             drop(listener);
             while serving.join_next().await.is_some() {}
@@ -217,14 +243,15 @@ impl Drop for Origin {
     }
 }
 
-async fn connection(
-    stream: TcpStream,
+async fn connection<T>(
+    stream: T,
     number: usize,
     handler: Handler,
     record: Arc<watch::Sender<Vec<Recorded>>>,
     mut stopping: watch::Receiver<bool>,
-) {
-    let _ = stream.set_nodelay(true);
+) where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(|request: Request<Incoming>| {
         let recorded = Recorded {
             at: Instant::now(),

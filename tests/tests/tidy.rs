@@ -25,7 +25,7 @@ const ROWS: &[&[&str]] = &[
     ],
     &["config", "telemetry", "lifecycle"],
     &["body"],
-    &["fault"],
+    &["fault", "files"],
 ];
 
 /// The row of [`ROWS`] that holds the components.
@@ -35,6 +35,7 @@ const COMPONENTS: usize = 3;
 const SIBLINGS: &[(&str, &str)] = &[
     ("http", "net"),
     ("tls", "net"),
+    ("http", "tls"),
     ("balance", "discovery"),
     ("discovery", "kubernetes"),
 ];

@@ -1,6 +1,6 @@
 //! A configuration together with the places of its values.
 
-use super::{Config, Error, errors::Place, tree::Source};
+use super::{Config, Error, Scheme, errors::Place, tree::Source};
 
 /// A valid configuration, and where each of its values was written.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +36,9 @@ impl Document {
     pub(crate) fn complete(&mut self) {
         for entry in self.config.ambassador.values_mut() {
             entry.discover = Some(entry.discovery());
+            if entry.to.scheme().is_some_and(Scheme::is_tls) {
+                entry.tls.get_or_insert_default();
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Balance, Count, Discover, Duration, ListenAddress, Method, OrOff, Percent, Rate, RetryOn, Size,
-    StatusRange, To,
+    StatusRange, Tls, To,
 };
 
 /// One entry of a section. `listen` and `to` are required, every other key has a default.
@@ -27,6 +27,10 @@ pub struct Entry {
     /// What the upstream is told as the authority (`Host`, `:authority`). Default: `upstream`.
     #[serde(default)]
     pub host: HostPolicy,
+    /// How an upstream of `https` or `tls` is spoken to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Tls")]
+    pub tls: Option<Tls>,
     /// How long each step may take.
     #[serde(default)]
     pub timeout: Timeouts,
@@ -67,6 +71,7 @@ impl Entry {
             to,
             discover: None,
             host: HostPolicy::default(),
+            tls: None,
             timeout: Timeouts::default(),
             retry: OrOff::default(),
             eject: OrOff::default(),
@@ -120,7 +125,7 @@ pub struct Timeouts {
     /// The same of one try: from its start, or the last byte of the request's body that was handed
     /// on, to the response's head, or `off`. Default: `off`.
     pub r#try: OrOff<Duration>,
-    /// To make a connection to an endpoint. Default: `1s`.
+    /// To make a connection to an endpoint, its TLS handshake included. Default: `1s`.
     pub connect: Duration,
     /// Without a byte in either direction on the workload's connection or its tunnel, while no
     /// request on it waits for its response's head, or `off`. Default: `5m`.
@@ -236,12 +241,12 @@ impl Default for Eject {
     expecting = "a map or `off`"
 )]
 pub struct Health {
-    /// What is asked for by GET; a status from 200 to 399 is good. An entry of `tcp` only makes a
-    /// connection. Default: `/`.
+    /// What is asked for by GET; a status from 200 to 399 is good. An entry of `tcp` or `tls` only
+    /// makes a connection. Default: `/`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub path: Option<String>,
-    /// The service that is asked for by `grpc.health.v1.Health/Check` instead, with `h2c`; the empty
+    /// The service that is asked for by `grpc.health.v1.Health/Check` instead, over HTTP/2; the empty
     /// name is that of the whole server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]

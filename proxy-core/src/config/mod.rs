@@ -26,6 +26,7 @@ mod root;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod to;
 mod tree;
 mod units;
@@ -48,6 +49,7 @@ pub use off::OrOff;
 pub use read::{parse, parse_bytes, read};
 pub use root::{AccessLog, Config, Dns, Drain, Explain, Ignored, Workers};
 pub use schema::schema;
+pub use tls::{Alpn, Tls};
 pub use to::{Target, To};
 pub use units::{Duration, Percent, Rate, Size};
 pub use url::{Host, Scheme, Url};

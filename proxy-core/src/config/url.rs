@@ -18,7 +18,7 @@ pub struct Url {
     pub scheme: Scheme,
     /// Whom to connect to.
     pub host: Host,
-    /// The port, 1 to 65535; 80 for `http` and `h2c` where none is written.
+    /// The port, 1 to 65535; 80 for `http` and `h2c`, and 443 for `https`, where none is written.
     pub port: u16,
 }
 
@@ -29,8 +29,12 @@ pub enum Scheme {
     Http,
     /// HTTP/2 with prior knowledge and without TLS (RFC 9113, section 3.3).
     H2c,
+    /// HTTP inside TLS; which version of it is agreed on in the handshake (RFC 7301).
+    Https,
     /// Bytes, unread.
     Tcp,
+    /// Bytes, unread, inside TLS.
+    Tls,
 }
 
 impl Scheme {
@@ -39,13 +43,29 @@ impl Scheme {
         match self {
             Self::Http => "http",
             Self::H2c => "h2c",
+            Self::Https => "https",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 
     /// Whether requests are read, and so can be retried one by one.
     pub const fn is_http(self) -> bool {
-        matches!(self, Self::Http | Self::H2c)
+        matches!(self, Self::Http | Self::H2c | Self::Https)
+    }
+
+    /// Whether it is spoken inside TLS.
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
+    }
+
+    /// The port where none is written; `None` where one must be.
+    pub const fn default_port(self) -> Option<u16> {
+        match self {
+            Self::Http | Self::H2c => Some(80),
+            Self::Https => Some(443),
+            Self::Tcp | Self::Tls => None,
+        }
     }
 }
 
@@ -118,12 +138,12 @@ impl FromStr for Url {
             ));
         }
         let (host, port) = split_authority(authority)?;
-        let port = match (port, scheme) {
+        let port = match (port, scheme.default_port()) {
             (Some(port), _) => parse_port(port, 1)?,
-            (None, Scheme::Http | Scheme::H2c) => 80,
-            (None, Scheme::Tcp) => {
-                let help = format!("write one, like `tcp://{authority}:5432`");
-                return Err(Invalid::new("a `tcp` URL needs a port", help));
+            (None, Some(port)) => port,
+            (None, None) => {
+                let help = format!("write one, like `{scheme}://{authority}:5432`");
+                return Err(Invalid::new(format!("a `{scheme}` URL needs a port"), help));
             }
         };
         Ok(Self {
@@ -148,9 +168,11 @@ fn parse_scheme(text: &str) -> Result<Scheme, Invalid> {
     match text.to_ascii_lowercase().as_str() {
         "http" => Ok(Scheme::Http),
         "h2c" => Ok(Scheme::H2c),
+        "https" => Ok(Scheme::Https),
         "tcp" => Ok(Scheme::Tcp),
+        "tls" => Ok(Scheme::Tls),
         _ => {
-            let help = "this version speaks `http`, `h2c` and `tcp` to upstreams";
+            let help = "this version speaks `http`, `h2c`, `https`, `tcp` and `tls` to upstreams";
             Err(Invalid::new(format!("unsupported scheme `{text}`"), help))
         }
     }
@@ -223,12 +245,13 @@ fn parse_host(text: &str) -> Result<Host, Invalid> {
 impl Written for Url {
     const WHAT: &'static str = "a URL";
     const SCHEMA: &'static str = "Url";
-    const DESCRIPTION: &'static str = "A scheme (`http`, `h2c` or `tcp`), a host and a port, without path, \
-        query or user. The port is 80 by default for `http` and `h2c`; `tcp` needs one.";
-    const PATTERN: &'static str = r"(?:http|h2c)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?|tcp://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}/?";
+    const DESCRIPTION: &'static str = "A scheme (`http`, `h2c`, `https`, `tcp` or `tls`), a host and a port, without \
+        path, query or user. The port is 80 by default for `http` and `h2c`, and 443 for `https`; `tcp` and `tls` need one.";
+    const PATTERN: &'static str = r"(?:https?|h2c)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?|(?:tcp|tls)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}/?";
     const EXAMPLES: &'static [&'static str] = &[
         "http://users.default:8080",
         "h2c://[::1]:50051",
+        "https://users.default",
         "tcp://postgres.default:5432",
     ];
 }

@@ -1,8 +1,8 @@
 //! The rules that join several values, or bind a value in one place only.
 
 use super::{
-    Balance, Discover, Document, Duration, Entry, Error, HashOn, Host, ListenAddress, OrOff,
-    Scheme, Size,
+    Alpn, Balance, Discover, Document, Duration, Entry, Error, HashOn, Host, ListenAddress, OrOff,
+    Scheme, Size, Tls,
 };
 
 /// Checks a document. Values that were reported before are passed over.
@@ -58,6 +58,7 @@ impl Check<'_> {
         }
         self.backoff(name, entry);
         self.hash(name, entry);
+        self.tls(name, entry);
         self.health(name, entry);
         if entry.max_headers < Size::from_kib(1) || entry.max_headers > Size::from_kib(1024) {
             let message = format!("{} is out of range", entry.max_headers);
@@ -107,7 +108,9 @@ impl Check<'_> {
                     self.wrong(&listed, message, "write a name, or `discover: static`");
                 }
                 (Some(Discover::Srv), Host::Name(host))
-                    if target.to.port != 80 && scheme.is_http() =>
+                    if scheme
+                        .default_port()
+                        .is_some_and(|port| port != target.to.port) =>
                 {
                     let message = "the port is that of the SRV record";
                     self.wrong(&listed, message, format!("write `{scheme}://{host}`"));
@@ -160,9 +163,16 @@ impl Check<'_> {
         self.above_zero(&at("every"), health.every, "");
         self.above_zero(&at("timeout"), health.timeout, "");
         let scheme = entry.to.scheme();
+        let speaks_http = scheme.is_none_or(Scheme::is_http);
+        let offers_http2 = |tls: &Tls| tls.alpn.contains(&Alpn::Http2);
+        let speaks_http2 = match scheme {
+            Some(Scheme::Https) => entry.tls.as_ref().is_none_or(offers_http2),
+            scheme => scheme == Some(Scheme::H2c),
+        };
         match &health.path {
-            Some(_) if scheme == Some(Scheme::Tcp) => {
-                let message = "a `tcp` entry only makes a connection";
+            Some(_) if !speaks_http => {
+                let scheme = scheme.map_or("tcp", Scheme::as_str);
+                let message = format!("a `{scheme}` entry only makes a connection");
                 self.wrong(&at("path"), message, "leave `path` out");
             }
             Some(path) if !path.starts_with('/') || path.parse::<http::Uri>().is_err() => {
@@ -172,9 +182,10 @@ impl Check<'_> {
             _ => {}
         }
         match &health.grpc {
-            Some(_) if scheme != Some(Scheme::H2c) => {
+            Some(_) if !speaks_http2 => {
                 let message = "gRPC needs HTTP/2";
-                self.wrong(&at("grpc"), message, "write `h2c://` in `to`, or `path`");
+                let help = "write `h2c://` or `https://` in `to`, or `path`";
+                self.wrong(&at("grpc"), message, help);
             }
             Some(_) if health.path.is_some() => {
                 self.wrong(&at("grpc"), "`grpc` beside `path`", "leave one of them out");
@@ -187,13 +198,51 @@ impl Check<'_> {
         }
     }
 
+    fn tls(&mut self, name: &str, entry: &Entry) {
+        let (Some(tls), Some(scheme)) = (&entry.tls, entry.to.scheme()) else {
+            return;
+        };
+        let at = |key: &'static str| ["ambassador", name, "tls", key];
+        if !scheme.is_tls() {
+            let secure = if scheme.is_http() { "https" } else { "tls" };
+            let message = format!("`{scheme}` has no TLS");
+            let help = format!("write `{secure}://` in `to`");
+            return self.wrong(&["ambassador", name, "tls"], message, help);
+        }
+        match (&tls.cert, &tls.key) {
+            (Some(_), None) => {
+                self.wrong(&at("cert"), "`cert` without its `key`", "add `key: FILE`")
+            }
+            (None, Some(_)) => {
+                self.wrong(&at("key"), "`key` without its `cert`", "add `cert: FILE`")
+            }
+            _ => {}
+        }
+        if let Some(host) = &tls.name
+            && rustls::pki_types::ServerName::try_from(host.as_str()).is_err()
+        {
+            let help = "write a host name such as `users.default`, or an IP address";
+            self.wrong(&at("name"), format!("`{host}` is not a host"), help);
+        }
+        if let Some(id) = &tls.spiffe
+            && !is_spiffe_id(id)
+        {
+            let help = "write one like `spiffe://cluster.local/ns/default/sa/users`";
+            self.wrong(&at("spiffe"), format!("`{id}` is not a SPIFFE ID"), help);
+        }
+        if tls.alpn.is_empty() {
+            let help = "write `h2`, `http/1.1` or both";
+            self.wrong(&at("alpn"), "nothing is offered", help);
+        }
+    }
+
     /// A raw TCP connection has no fields.
     fn hash(&mut self, name: &str, entry: &Entry) {
         let of_http = matches!(
             entry.balance,
             Balance::Hash(HashOn::Header(_) | HashOn::Cookie(_))
         );
-        if of_http && entry.to.scheme() == Some(Scheme::Tcp) {
+        if of_http && !entry.to.scheme().is_none_or(Scheme::is_http) {
             let message = "a TCP connection has neither headers nor cookies";
             let path = ["ambassador", name, "balance"];
             self.wrong(&path, message, "write `{hash: source}`");
@@ -230,4 +279,19 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// A trust domain, and segments of a path (SPIFFE-ID, section 2).
+fn is_spiffe_id(text: &str) -> bool {
+    let of_path = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    let is_segment = |segment: &str| {
+        !segment.is_empty() && ![".", ".."].contains(&segment) && segment.bytes().all(of_path)
+    };
+    let Some((domain, path)) = text
+        .strip_prefix("spiffe://")
+        .and_then(|rest| rest.split_once('/'))
+    else {
+        return false;
+    };
+    is_segment(domain) && path.split('/').all(is_segment)
 }

@@ -9,17 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::{Found, LookupError, Resolution};
 use crate::fault::Reason;
+use crate::files::Changes;
 
 /// How often the file is looked at although no change was told: not every file system tells them.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// A change is read once it has been quiet for this long.
-const SETTLE: Duration = Duration::from_millis(20);
 
 /// No more than this is read.
 const MOST_BYTES: u64 = 16 << 20;
@@ -41,8 +38,7 @@ pub fn watch_file(path: PathBuf, known: Arc<[Found]>) -> watch::Receiver<Resolut
 }
 
 async fn follow(path: &Path, sender: &watch::Sender<Resolution>) {
-    let (tell, mut told) = mpsc::channel(1);
-    let _watcher = watcher(path, tell);
+    let mut changes = Changes::of(&[path]).ok();
     let name = path.display().to_string();
     let mut last = None;
     loop {
@@ -60,26 +56,14 @@ async fn follow(path: &Path, sender: &watch::Sender<Resolution>) {
             }
             last = Some(read);
         }
-        if let Ok(Some(())) = tokio::time::timeout(LOOK, told.recv()).await {
-            tokio::time::sleep(SETTLE).await;
-        }
+        let told = async {
+            match &mut changes {
+                Some(changes) => changes.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        let _ = tokio::time::timeout(LOOK, told).await;
     }
-}
-
-/// Tells of every change in the file's folder: a file that is replaced is another file.
-fn watcher(path: &Path, tell: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            let _ = tell.try_send(());
-        }
-    })
-    .ok()?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    watcher.watch(folder, RecursiveMode::NonRecursive).ok()?;
-    Some(watcher)
 }
 
 fn read(path: &Path) -> Result<Vec<Found>, LookupError> {

@@ -2,7 +2,6 @@
 //!
 //! Each probe makes a connection of its own, so that one that cannot be made any more is found out.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,9 +12,9 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::net::connect;
+use crate::tls::{Offer, Reach, Reached};
 
 /// What an endpoint is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,33 +25,61 @@ pub enum Question {
     Http1(String),
     /// The same over HTTP/2.
     Http2(String),
+    /// The same over the version that the endpoint chooses in the TLS handshake.
+    Either(String),
     /// `grpc.health.v1.Health/Check` of this service; the empty name is the whole server's.
     Grpc(String),
 }
 
-/// Asks `address`, which is called `authority`, within `limit`; fails with what is wrong.
+/// Asks the endpoint that is called `authority` within `limit`; fails with what is wrong.
 pub async fn probe(
     question: &Question,
-    address: SocketAddr,
+    reach: &Reach,
     authority: &Authority,
     limit: Duration,
 ) -> Result<(), String> {
+    let offer = match question {
+        Question::Connection => Offer::Nothing,
+        Question::Http1(_) => Offer::Http1,
+        Question::Http2(_) | Question::Grpc(_) => Offer::Http2,
+        Question::Either(_) => Offer::Either,
+    };
     let asked = async {
-        let stream = connect(address, limit)
-            .await
-            .map_err(|fault| fault.story())?;
-        match question {
-            Question::Connection => Ok(()),
-            Question::Http1(path) => judge(over_http1(stream, get(path, authority)?).await?),
-            Question::Http2(path) => judge(over_http2(stream, get(path, authority)?).await?),
-            Question::Grpc(service) => {
-                judge_grpc(over_http2(stream, grpc(service, authority)?).await?).await
-            }
+        let reached = reach.connect(offer, limit).await;
+        let reached = reached.map_err(|fault| fault.story())?;
+        let is_http2 = reached.is_http2();
+        match reached {
+            Reached::Plain(tcp) => ask(question, authority, tcp, is_http2).await,
+            Reached::Secured(tls) => ask(question, authority, *tls, is_http2).await,
         }
     };
     match tokio::time::timeout(limit, asked).await {
         Ok(result) => result,
         Err(_) => Err(format!("no answer within {limit:?}")),
+    }
+}
+
+async fn ask<T>(
+    question: &Question,
+    authority: &Authority,
+    stream: T,
+    is_http2: bool,
+) -> Result<(), String>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match question {
+        Question::Connection => Ok(()),
+        Question::Grpc(service) => {
+            judge_grpc(over_http2(stream, grpc(service, authority)?).await?).await
+        }
+        Question::Http2(path) => judge(over_http2(stream, get(path, authority)?).await?),
+        Question::Either(path) if is_http2 => {
+            judge(over_http2(stream, get(path, authority)?).await?)
+        }
+        Question::Http1(path) | Question::Either(path) => {
+            judge(over_http1(stream, get(path, authority)?).await?)
+        }
     }
 }
 
@@ -96,10 +123,13 @@ fn request(
     Ok(request)
 }
 
-async fn over_http1(
-    stream: TcpStream,
+async fn over_http1<T>(
+    stream: T,
     mut request: Request<Full<Bytes>>,
-) -> Result<Response<Incoming>, String> {
+) -> Result<Response<Incoming>, String>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let authority = request.uri().authority().map_or("", Authority::as_str);
     let host = HeaderValue::from_str(authority).map_err(|error| error.to_string())?;
     request.headers_mut().insert(HOST, host);
@@ -111,10 +141,13 @@ async fn over_http1(
     sender.send_request(request).await.map_err(told)
 }
 
-async fn over_http2(
-    stream: TcpStream,
+async fn over_http2<T>(
+    stream: T,
     request: Request<Full<Bytes>>,
-) -> Result<Response<Incoming>, String> {
+) -> Result<Response<Incoming>, String>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let io = TokioIo::new(stream);
     let (mut sender, driver) = http2::handshake(TokioExecutor::new(), io)
         .await

@@ -12,6 +12,6 @@ mod watchdog;
 pub use connect::connect;
 pub use connections::{Connection, Connections};
 pub use listener::{Acceptor, bind};
-pub use stream::Stream;
+pub use stream::{Failure, Stream};
 pub use tunnel::{Tunnelled, tunnel};
 pub use watchdog::{Expired, Watchdog};

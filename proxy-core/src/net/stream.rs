@@ -1,13 +1,14 @@
-//! A TCP stream that notes when bytes move, can hand back bytes read ahead, and can end in a reset.
+//! A TCP stream, with TLS inside or not, that notes when bytes move, can hand back bytes read ahead, and can end in a reset.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
 
 use super::Connection;
 use crate::telemetry::EntryCounters;
@@ -15,10 +16,40 @@ use crate::telemetry::EntryCounters;
 /// The byte stream under every connection, either side.
 #[derive(Debug)]
 pub struct Stream {
-    tcp: TcpStream,
+    io: Io,
     ahead: Vec<u8>,
     downstream: Option<Arc<Connection>>,
     upstream: Option<Arc<EntryCounters>>,
+    failure: Option<Failure>,
+}
+
+/// Where the error is left that a stream ended with, for who only sees what its reader makes of it.
+pub type Failure = Arc<OnceLock<io::Error>>;
+
+/// What the bytes go through.
+#[derive(Debug)]
+enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Does the same with either kind.
+macro_rules! either {
+    ($io:expr, $stream:ident => $do:expr) => {
+        match $io {
+            Io::Plain($stream) => $do,
+            Io::Tls($stream) => $do,
+        }
+    };
+}
+
+impl Io {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
 }
 
 impl Stream {
@@ -28,21 +59,32 @@ impl Stream {
             connection.note_bytes(true);
         }
         Self {
-            tcp,
+            io: Io::Plain(tcp),
             ahead,
             downstream: Some(connection),
             upstream: None,
+            failure: None,
         }
     }
 
     /// An upstream connection; it is counted as open until dropped.
     pub fn connected(tcp: TcpStream, counters: Arc<EntryCounters>) -> Self {
+        Self::to_upstream(Io::Plain(tcp), counters)
+    }
+
+    /// The same with TLS inside.
+    pub fn secured(tls: TlsStream<TcpStream>, counters: Arc<EntryCounters>) -> Self {
+        Self::to_upstream(Io::Tls(Box::new(tls)), counters)
+    }
+
+    fn to_upstream(io: Io, counters: Arc<EntryCounters>) -> Self {
         counters.upstream_connections.fetch_add(1, Relaxed);
         Self {
-            tcp,
+            io,
             ahead: Vec::new(),
             downstream: None,
             upstream: Some(counters),
+            failure: None,
         }
     }
 
@@ -52,34 +94,80 @@ impl Stream {
         self
     }
 
-    /// Ready when a read would find something: bytes, the end, or an error.
+    /// The same stream, which leaves the error of a read in `failure` too.
+    pub fn telling(mut self, failure: Failure) -> Self {
+        self.failure = Some(failure);
+        self
+    }
+
+    fn tell(&self, error: io::Error) -> io::Error {
+        let Some(failure) = &self.failure else {
+            return error;
+        };
+        let copy = io::Error::new(error.kind(), error.to_string());
+        let _ = failure.set(error);
+        copy
+    }
+
+    /// Ready when a read may find something: bytes, the end, or an error.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() {
-            self.tcp.poll_read_ready(cx)
-        } else {
-            Poll::Ready(Ok(()))
+        if !self.ahead.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        match &self.io {
+            // It has decrypted something already, which the socket does not know.
+            Io::Tls(tls) if !wants_read(tls) => Poll::Ready(Ok(())),
+            io => io.tcp().poll_read_ready(cx),
         }
     }
 
     /// Whether nothing has come that was not read, the end and errors included, as far as the
     /// runtime has heard. What has come is lost: to be asked only where anything would be too much.
-    pub fn is_quiet(&self) -> bool {
-        let unread = self.tcp.try_read(&mut [0]);
-        self.ahead.is_empty()
-            && unread.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    pub fn is_quiet(&mut self) -> bool {
+        let unread = match &mut self.io {
+            Io::Plain(tcp) => tcp.try_read(&mut [0]).map_err(|error| error.kind()),
+            // Not every byte counts: session tickets come at any time.
+            Io::Tls(tls) => {
+                let mut byte = [0];
+                let mut cx = Context::from_waker(Waker::noop());
+                let read = Pin::new(tls).poll_read(&mut cx, &mut ReadBuf::new(&mut byte));
+                match read {
+                    Poll::Pending => Err(io::ErrorKind::WouldBlock),
+                    Poll::Ready(read) => read.map(|()| 0).map_err(|error| error.kind()),
+                }
+            }
+        };
+        self.ahead.is_empty() && unread.is_err_and(|kind| kind == io::ErrorKind::WouldBlock)
     }
 
-    /// Writes what the kernel takes at once.
+    /// Writes what the kernel takes at once. With TLS that is nothing: what it holds back has to be
+    /// flushed by a task.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.tcp.try_write(bytes)?;
+        let Io::Plain(tcp) = &self.io else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        let written = tcp.try_write(bytes)?;
         self.note(false);
         Ok(written)
+    }
+
+    /// Whether what was written may be held back until it is flushed.
+    pub fn holds_back(&self) -> bool {
+        matches!(self.io, Io::Tls(_))
     }
 
     fn note(&self, read: bool) {
         if let Some(connection) = &self.downstream {
             connection.note_bytes(read);
         }
+    }
+}
+
+/// Whether only the socket can have more to read.
+fn wants_read(tls: &TlsStream<TcpStream>) -> bool {
+    match tls {
+        TlsStream::Client(tls) => tls.get_ref().1.wants_read(),
+        TlsStream::Server(tls) => tls.get_ref().1.wants_read(),
     }
 }
 
@@ -94,7 +182,7 @@ impl Drop for Stream {
             .is_some_and(|connection| connection.must_reset())
         {
             // Closing with unsent data discarded sends RST: the only way to tell an HTTP/1.0 client of a cut body.
-            let _ = self.tcp.set_zero_linger();
+            let _ = self.io.tcp().set_zero_linger();
         }
     }
 }
@@ -112,7 +200,8 @@ impl AsyncRead for Stream {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+        let read = ready!(either!(&mut self.io, io => Pin::new(io).poll_read(cx, buf)));
+        read.map_err(|error| self.tell(error))?;
         if buf.filled().len() > before {
             self.note(true);
         }
@@ -126,7 +215,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.tcp).poll_write(cx, buf))?;
+        let written = ready!(either!(&mut self.io, io => Pin::new(io).poll_write(cx, buf)))?;
         self.note(false);
         Poll::Ready(Ok(written))
     }
@@ -136,17 +225,18 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs))?;
+        let io = &mut self.io;
+        let written = ready!(either!(io, io => Pin::new(io).poll_write_vectored(cx, bufs)))?;
         self.note(false);
         Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        either!(&self.io, io => io.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        either!(&mut self.io, io => Pin::new(io).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -157,6 +247,6 @@ impl AsyncWrite for Stream {
         {
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        either!(&mut self.io, io => Pin::new(io).poll_shutdown(cx))
     }
 }

@@ -10,26 +10,33 @@ use super::{
 };
 use crate::balance::{CheckParams, EjectParams, HashOn, Policy};
 use crate::config::{
-    self, AccessLog, Discover, Document, Entry, Errors, Host, OrOff, RetryOn, Scheme, Url, Workers,
+    self, AccessLog, Alpn, Discover, Document, Entry, Errors, Host, OrOff, RetryOn, Scheme, Url,
+    Workers,
 };
 use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ProbeQuestion, Protocol, ServerParams};
 use crate::resilience::retry::{self, Backoff, Condition};
 use crate::telemetry::Which;
+use crate::tls;
 
 /// How long a request's head may take from its first byte (nginx's `client_header_timeout` is 60 s, Apache's 20 s).
 const HEAD: Duration = Duration::from_secs(10);
 
-/// Compiles the ambassador's section. `cpus` is what `workers: auto` means, `env` reads a variable of
-/// the environment, for `discover: env`. All errors are reported, each at its place.
-pub fn compile(
-    document: &Document,
-    cpus: usize,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Plan, Errors> {
+/// What a configuration needs to know of the machine.
+pub struct World<'a> {
+    /// What `workers: auto` means.
+    pub cpus: usize,
+    /// Reads a variable of the environment, for `discover: env`.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Sees whether certificates and keys can be used.
+    pub usable: &'a dyn Fn(&tls::Params) -> Result<(), tls::Unusable>,
+}
+
+/// Compiles the ambassador's section. All errors are reported, each at its place.
+pub fn compile(document: &Document, world: &World<'_>) -> Result<Plan, Errors> {
     let config = &document.config;
     let workers = match config.workers {
-        Workers::Auto => cpus.max(1),
+        Workers::Auto => world.cpus.max(1),
         Workers::Fixed(count) => count.value() as usize,
     };
     let process = Process {
@@ -43,8 +50,15 @@ pub fn compile(
     let mut errors = Vec::new();
     let mut entries = Vec::new();
     for (name, entry) in &config.ambassador {
-        match targets(entry, env) {
-            Ok(targets) => entries.push(compile_entry(name.as_str(), entry, targets, &process)),
+        let tls = entry.tls.as_ref().map(compile_tls);
+        if let Some(Err(unusable)) = tls.as_ref().map(world.usable) {
+            errors.push(located(unusable, document, name.as_str()));
+        }
+        match targets(entry, world.env) {
+            Ok(targets) => {
+                let name = name.as_str();
+                entries.push(compile_entry(name, entry, (targets, tls), &process));
+            }
             Err((message, help)) => {
                 let path = ["ambassador", name.as_str(), "to"];
                 errors.push(document.error_at(&path, message, help));
@@ -81,20 +95,20 @@ struct Process {
     explain: Allowed,
 }
 
-fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, process: &Process) -> EntryPlan {
+fn compile_entry(
+    name: &str,
+    entry: &Entry,
+    (targets, tls): (Vec<Target>, Option<tls::Params>),
+    process: &Process,
+) -> EntryPlan {
     let service = match entry.to.scheme() {
-        Some(Scheme::Tcp) => ServicePlan::Tcp(TcpPlan {
+        Some(Scheme::Tcp | Scheme::Tls) => ServicePlan::Tcp(TcpPlan {
             balance: policy(&entry.balance),
             connect: entry.timeout.connect.std(),
             attempts: entry.retry.on().map_or(0, |retry| retry.attempts.value()),
             idle: duration(&entry.timeout.idle),
         }),
-        Some(Scheme::H2c) => {
-            ServicePlan::Http(Box::new(compile_http(entry, Protocol::Http2, process)))
-        }
-        Some(Scheme::Http) | None => {
-            ServicePlan::Http(Box::new(compile_http(entry, Protocol::Http1, process)))
-        }
+        _ => ServicePlan::Http(Box::new(compile_http(entry, protocol(entry), process))),
     };
     let eject = entry.eject.on().map(|eject| EjectParams {
         failures: eject.failures.value(),
@@ -107,6 +121,7 @@ fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, process: &Proc
         name: Arc::from(name),
         listen: entry.listen.sockets(),
         targets,
+        tls,
         eject,
         health: entry
             .health
@@ -116,13 +131,48 @@ fn compile_entry(name: &str, entry: &Entry, targets: Vec<Target>, process: &Proc
     }
 }
 
+/// A certificate or a key that cannot be used, at the place of its file.
+fn located(unusable: tls::Unusable, document: &Document, entry: &str) -> config::Error {
+    let key = match unusable.part {
+        tls::Part::Ca => "ca",
+        tls::Part::Certificate => "cert",
+        tls::Part::Key => "key",
+    };
+    let path = ["ambassador", entry, "tls", key];
+    document.error_at(&path, unusable.message, unusable.help)
+}
+
+/// The version of HTTP that is spoken to the upstream.
+fn protocol(entry: &Entry) -> Protocol {
+    match (entry.to.scheme(), &entry.tls) {
+        (Some(Scheme::H2c), _) => Protocol::Http2,
+        (Some(Scheme::Https), Some(tls)) if !tls.alpn.contains(&Alpn::Http1) => Protocol::Http2,
+        (Some(Scheme::Https), Some(tls)) if !tls.alpn.contains(&Alpn::Http2) => Protocol::Http1,
+        (Some(Scheme::Https), _) => Protocol::Negotiated,
+        _ => Protocol::Http1,
+    }
+}
+
+fn compile_tls(tls: &config::Tls) -> tls::Params {
+    let identity = tls.cert.as_ref().zip(tls.key.as_ref());
+    tls::Params {
+        ca: tls.ca.as_ref().map(Into::into),
+        identity: identity.map(|(cert, key)| (cert.into(), key.into())),
+        name: tls.name.clone(),
+        spiffe: tls.spiffe.clone(),
+    }
+}
+
 fn compile_health(entry: &Entry, health: &config::Health) -> HealthPlan {
     let path = health.path.clone().unwrap_or_else(|| "/".to_owned());
-    let question = match (entry.to.scheme(), &health.grpc) {
-        (Some(Scheme::Tcp), _) => ProbeQuestion::Connection,
-        (Some(Scheme::H2c), Some(service)) => ProbeQuestion::Grpc(service.clone()),
-        (Some(Scheme::H2c), None) => ProbeQuestion::Http2(path),
-        (Some(Scheme::Http) | None, _) => ProbeQuestion::Http1(path),
+    let question = match (entry.to.scheme(), protocol(entry), &health.grpc) {
+        (Some(Scheme::Tcp | Scheme::Tls), ..) => ProbeQuestion::Connection,
+        (_, Protocol::Http2 | Protocol::Negotiated, Some(service)) => {
+            ProbeQuestion::Grpc(service.clone())
+        }
+        (_, Protocol::Http2, None) => ProbeQuestion::Http2(path),
+        (_, Protocol::Negotiated, None) => ProbeQuestion::Either(path),
+        (_, Protocol::Http1, _) => ProbeQuestion::Http1(path),
     };
     HealthPlan {
         params: CheckParams {
@@ -144,7 +194,7 @@ fn compile_http(entry: &Entry, protocol: Protocol, process: &Process) -> HttpPla
             idle,
             head: HEAD,
             max_headers: entry.max_headers.len(),
-            keep_case: protocol == Protocol::Http1,
+            keep_case: protocol != Protocol::Http2,
         },
         explain: process.explain,
         tunnel_idle: idle,
@@ -259,7 +309,7 @@ fn authority(url: &Url, discovery: &Discover) -> String {
             host = rest.join(".");
         }
     }
-    if url.scheme.is_http() && url.port == 80 {
+    if url.scheme.default_port() == Some(url.port) {
         host
     } else {
         format!("{host}:{}", url.port)
@@ -280,7 +330,7 @@ fn from_env(url: &Url, name: &str, env: Env<'_>) -> Result<(Source, u16), (Strin
         Ok(ip) => Source::Fixed(ip),
         Err(_) => Source::Dns(address),
     };
-    if !url.scheme.is_http() || url.port != 80 {
+    if url.scheme.default_port() != Some(url.port) {
         return Ok((source, url.port));
     }
     let scheme = url.scheme.as_str().to_ascii_uppercase();

@@ -1,6 +1,7 @@
 //! What a configuration means: every default resolved, every number in the unit that the components use.
 //!
-//! Pure: [`compile`] reads no file, opens no socket and asks no name server. A [`Plan`] holds the
+//! Pure: [`compile`] opens no socket and asks no name server; what it must know of the machine it
+//! asks of its [`World`]. A [`Plan`] holds the
 //! `Params` of each component, so that components know nothing of the configuration's grammar, and
 //! two plans can be compared entry by entry at a reload.
 
@@ -9,7 +10,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-pub use compile::compile;
+pub use compile::{World, compile};
 pub use model::{
     EntryPlan, HealthPlan, HttpPlan, Plan, RetryPlan, ServicePlan, Source, Target, TcpPlan,
 };

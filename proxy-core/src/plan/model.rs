@@ -12,6 +12,7 @@ use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ProbeQuestion, ServerParams};
 use crate::resilience::retry;
 use crate::telemetry::Which;
+use crate::tls::Params as TlsParams;
 
 /// Everything that one process runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +42,8 @@ pub struct EntryPlan {
     pub listen: Vec<SocketAddr>,
     /// Where it leads.
     pub targets: Vec<Target>,
+    /// How they are spoken to inside TLS; none without it.
+    pub tls: Option<TlsParams>,
     /// When endpoints are ejected; none for never.
     pub eject: Option<EjectParams>,
     /// How endpoints are asked how they are; none for never.

@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use super::*;
 use crate::config::parse;
 
+const WORLD: World<'_> = World {
+    cpus: 4,
+    env: &|_| None,
+    usable: &|_| Ok(()),
+};
+
 fn plan(text: &str) -> Plan {
-    compile(&parse(text, "remora.yaml", &|_| None).unwrap(), 4, &|_| {
-        None
-    })
-    .unwrap()
+    compile(&parse(text, "remora.yaml", &|_| None).unwrap(), &WORLD).unwrap()
 }
 
 #[test]
@@ -59,7 +62,8 @@ fn from_env(to: &str, variables: &[(&str, &str)]) -> Result<(super::Source, u16)
         let found = variables.iter().find(|(own, _)| *own == name);
         found.map(|(_, value)| (*value).to_owned())
     };
-    match compile(&document, 1, &env) {
+    let world = World { env: &env, ..WORLD };
+    match compile(&document, &world) {
         Ok(plan) => {
             let target = &plan.entries[0].targets[0];
             Ok((target.source.clone(), target.port))

@@ -13,6 +13,7 @@ use crate::http::probe;
 use crate::plan::{EntryPlan, HealthPlan, ServicePlan, Source, Target};
 use crate::resilience::retry::Budget;
 use crate::telemetry::EntryTelemetry;
+use crate::tls::{self, Connector, Reach, Unusable};
 
 /// One entry as it runs.
 #[derive(Debug)]
@@ -21,8 +22,34 @@ pub(super) struct Entry {
     pub(super) endpoints: Arc<EndpointSet>,
     pub(super) budget: Arc<Budget>,
     pub(super) telemetry: Arc<EntryTelemetry>,
+    tls: Option<Arc<Secured>>,
     feeder: Arc<Feeder>,
     _checker: Option<Checker>,
+}
+
+/// TLS with files that are followed until dropped.
+#[derive(Debug)]
+struct Secured {
+    connector: Arc<Connector>,
+    follower: AbortHandle,
+}
+
+impl Secured {
+    fn start(params: tls::Params, entry: &Arc<str>) -> Result<Self, Unusable> {
+        let connector = Arc::new(Connector::new(params)?);
+        let (followed, entry) = (Arc::clone(&connector), Arc::clone(entry));
+        let follower = tokio::spawn(async move { followed.follow(&entry).await }).abort_handle();
+        Ok(Self {
+            connector,
+            follower,
+        })
+    }
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
 }
 
 /// Checks the endpoints until dropped.
@@ -36,13 +63,16 @@ impl Drop for Checker {
 }
 
 /// Asks endpoints over the network.
-struct Asking(HealthPlan);
+struct Asking {
+    plan: HealthPlan,
+    tls: Option<Arc<Connector>>,
+}
 
 impl Probe for Asking {
     async fn probe(&self, endpoint: &Endpoint) -> Result<(), String> {
-        let Self(plan) = self;
-        let (address, authority) = (endpoint.address(), endpoint.authority());
-        probe(&plan.question, address, authority, plan.timeout).await
+        let (plan, authority) = (&self.plan, endpoint.authority());
+        let reach = Reach::new(endpoint.address(), authority.host(), self.tls.as_ref());
+        probe(&plan.question, &reach, authority, plan.timeout).await
     }
 }
 
@@ -67,7 +97,14 @@ impl Entry {
         resolver: &Resolver,
         same_resolver: bool,
         workers: usize,
-    ) -> Self {
+    ) -> Result<Self, Unusable> {
+        let tls = match (&plan.tls, before.and_then(|before| before.tls.as_ref())) {
+            (None, _) => None,
+            (Some(params), Some(before)) if params == before.connector.params() => {
+                Some(Arc::clone(before))
+            }
+            (Some(params), _) => Some(Arc::new(Secured::start(params.clone(), &plan.name)?)),
+        };
         let telemetry = before.map(|b| Arc::clone(&b.telemetry));
         let telemetry = telemetry
             .unwrap_or_else(|| Arc::new(EntryTelemetry::new(Arc::clone(&plan.name), workers)));
@@ -95,18 +132,27 @@ impl Entry {
             let checks = check(
                 Arc::clone(&endpoints),
                 health.params.clone(),
-                Asking(health),
+                Asking {
+                    plan: health,
+                    tls: tls.as_ref().map(|tls| Arc::clone(&tls.connector)),
+                },
             );
             Checker(tokio::spawn(checks).abort_handle())
         });
-        Self {
+        Ok(Self {
             plan,
             endpoints,
             budget,
             telemetry,
+            tls,
             feeder,
             _checker: checker,
-        }
+        })
+    }
+
+    /// What makes TLS connections to its endpoints.
+    pub(super) fn tls(&self) -> Option<&Arc<Connector>> {
+        self.tls.as_ref().map(|tls| &tls.connector)
     }
 
     /// What the admin interface sees.

@@ -81,6 +81,13 @@ fn vanished() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::World;
+
+    const WORLD: World<'_> = World {
+        cpus: 1,
+        env: &|_| None,
+        usable: &|_| Ok(()),
+    };
 
     fn started(listen: &str) -> Result<Handle, Error> {
         let text = format!(
@@ -88,7 +95,7 @@ mod tests {
         );
         let document = crate::config::parse(&text, "test", &|_| None).unwrap();
         let loaded = Loaded {
-            plan: crate::plan::compile(&document, 1, &|_| None).unwrap(),
+            plan: crate::plan::compile(&document, &WORLD).unwrap(),
             effective: text,
         };
         let again = loaded.clone();

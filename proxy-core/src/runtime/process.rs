@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use super::drain::{drain, tell_all};
@@ -20,16 +19,15 @@ use super::signals::{Asked as Signalled, Signals};
 use super::worker::{Command, Worker};
 use crate::admin::{self, Asked, View};
 use crate::discovery::Resolver;
+use crate::files::Changes;
 use crate::lifecycle::Lifecycle;
 use crate::net;
 use crate::plan::{EntryPlan, Plan};
 use crate::telemetry::AccessLog;
+use crate::tls::Unusable;
 
 /// How long the first look-ups may keep the process from being ready.
 const FIRST_LOOKUPS: Duration = Duration::from_secs(10);
-
-/// A change of the file is read once it has been quiet for this long: editors write in several steps.
-const SETTLE: Duration = Duration::from_millis(50);
 
 /// How long the reader of the access log may take for what is still queued at the end.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -57,6 +55,9 @@ pub enum Error {
     /// A listener could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A certificate or a key can no longer be used.
+    #[error(transparent)]
+    Tls(#[from] Unusable),
     /// The admin interface could not be bound.
     #[error(
         "the admin interface cannot listen on {0}; choose another address with `admin` or turn it `off`"
@@ -180,7 +181,9 @@ impl Process {
         mut asked: mpsc::UnboundedReceiver<Asked>,
         mut signals: Signals,
     ) -> Result<(), Error> {
-        let mut changes = watch_file(self.source.file.as_deref())?;
+        let file = self.source.file.as_deref();
+        let changes = file.map(|file| Changes::of(&[file])).transpose();
+        let mut changes = changes.map_err(io::Error::other)?;
         let patient = loop {
             let change = tokio::select! {
                 signal = signals.next() => match signal {
@@ -279,13 +282,13 @@ impl Process {
     }
 
     /// Serves `plan` from now on, or nothing of it.
-    async fn install(&mut self, plan: Plan, resolver: Resolver) -> Result<(), BindError> {
+    async fn install(&mut self, plan: Plan, resolver: Resolver) -> Result<(), Error> {
         let same = plan.resolver == self.plan.resolver;
         let entries: Vec<Arc<Entry>> = plan
             .entries
             .iter()
             .map(|entry| self.keep_or_start(entry, &resolver, same))
-            .collect();
+            .collect::<Result<_, _>>()?;
         let (sockets, bound) = bind(&entries, &self.bound, self.workers.len())?;
         self.log = self.log.with(plan.access_log);
         let layout = Arc::new(Layout {
@@ -306,21 +309,25 @@ impl Process {
         Ok(())
     }
 
-    fn keep_or_start(&self, plan: &EntryPlan, resolver: &Resolver, same: bool) -> Arc<Entry> {
+    fn keep_or_start(
+        &self,
+        plan: &EntryPlan,
+        resolver: &Resolver,
+        same: bool,
+    ) -> Result<Arc<Entry>, Error> {
         let before = self
             .entries
             .iter()
             .find(|entry| entry.plan.name == plan.name);
-        match before {
-            Some(before) if before.plan == *plan && same => Arc::clone(before),
-            _ => Arc::new(Entry::start(
-                plan.clone(),
-                before.map(|b| &**b),
-                resolver,
-                same,
-                self.plan.workers,
-            )),
+        if let Some(before) = before
+            && before.plan == *plan
+            && same
+        {
+            return Ok(Arc::clone(before));
         }
+        let before = before.map(|before| &**before);
+        let started = Entry::start(plan.clone(), before, resolver, same, self.plan.workers)?;
+        Ok(Arc::new(started))
     }
 
     fn announce_readiness(&self) {
@@ -368,48 +375,10 @@ fn serve_admin(addresses: &[SocketAddr], view: &Arc<View>) -> Result<(), Error> 
     Ok(())
 }
 
-type Changes = mpsc::UnboundedReceiver<()>;
-
-/// Watches the file's folder, because a file that is replaced (by an editor, or by Kubernetes) is another file.
-fn watch_file(file: Option<&Path>) -> Result<Option<(notify::RecommendedWatcher, Changes)>, Error> {
-    let Some(file) = file else { return Ok(None) };
-    let (sender, changes) = mpsc::unbounded_channel();
-    let name = file.file_name().map(std::ffi::OsStr::to_owned);
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Kubernetes swaps the link `..data`, through which the file is reached.
-        let is_ours = |path: &PathBuf| {
-            path.file_name() == name.as_deref() || path.file_name() == Some("..data".as_ref())
-        };
-        if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(is_ours)) {
-            let _ = sender.send(());
-        }
-    })
-    .map_err(io::Error::other)?;
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    watcher
-        .watch(folder, RecursiveMode::NonRecursive)
-        .map_err(io::Error::other)?;
-    Ok(Some((watcher, changes)))
-}
-
 /// Returns when the file has changed and then been quiet for a moment; never without a file.
-async fn changed(watched: &mut Option<(notify::RecommendedWatcher, Changes)>) {
-    let Some((_, changes)) = watched else {
-        return std::future::pending().await;
-    };
-    if changes.recv().await.is_none() {
-        return std::future::pending().await;
-    }
-    // A file that is written all the time is read all the same.
-    for _ in 0..20 {
-        if !matches!(
-            tokio::time::timeout(SETTLE, changes.recv()).await,
-            Ok(Some(()))
-        ) {
-            break;
-        }
+async fn changed(changes: &mut Option<Changes>) {
+    match changes {
+        Some(changes) => changes.next().await,
+        None => std::future::pending().await,
     }
 }

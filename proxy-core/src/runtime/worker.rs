@@ -338,7 +338,7 @@ impl Served {
 
 fn http(entry: &Entry, plan: &HttpPlan, index: usize, log: &AccessLog) -> HttpStack {
     let counters = entry.telemetry.worker(index);
-    let upstream = upstream(plan, &entry.endpoints, &entry.budget, counters);
+    let upstream = upstream(plan, &entry.endpoints, &entry.budget, counters, entry.tls());
     let downstream = downstream(&entry.plan.name, plan, counters, log, upstream.seam.clone());
     HttpStack {
         downstream,
@@ -354,6 +354,7 @@ fn tcp(entry: &Entry, plan: &TcpPlan, index: usize, log: &AccessLog) -> TcpStack
         &entry.endpoints,
         entry.telemetry.worker(index),
         log,
+        entry.tls(),
     )
 }
 

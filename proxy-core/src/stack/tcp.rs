@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use crate::balance::{Balance, Endpoint, EndpointSet, Outcome, outcome_of_fault};
 use crate::fault::{Fault, Reason};
-use crate::net::{Connection, Stream, Watchdog, connect, tunnel};
+use crate::net::{Connection, Stream, Watchdog, tunnel};
 use crate::plan::TcpPlan;
 use crate::telemetry::{AccessLog, EntryCounters, Occupied, timestamp};
+use crate::tls::{Connector, Offer, Reach, Reached};
 
 /// Serves the connections of one entry on one worker.
 #[derive(Clone)]
@@ -18,6 +19,7 @@ pub struct TcpStack {
     name: Arc<str>,
     plan: TcpPlan,
     balance: Balance<fn(&Arc<Endpoint>), ()>,
+    tls: Option<Arc<Connector>>,
     counters: Arc<EntryCounters>,
     log: AccessLog,
 }
@@ -30,8 +32,10 @@ impl TcpStack {
         endpoints: &Arc<EndpointSet>,
         counters: &Arc<EntryCounters>,
         log: &AccessLog,
+        tls: Option<&Arc<Connector>>,
     ) -> Self {
         Self {
+            tls: tls.cloned(),
             name: Arc::clone(name),
             plan: plan.clone(),
             balance: Balance::new(Arc::clone(endpoints), plan.balance.clone(), |_| ()),
@@ -50,7 +54,7 @@ impl TcpStack {
         let (carried, failure) = match self.reach(&mut tried, connection.peer()).await {
             Ok((endpoint, upstream)) => {
                 let _load = endpoint.occupy();
-                let mut upstream = Stream::connected(upstream, Arc::clone(&self.counters));
+                let mut upstream = upstream.counted(Arc::clone(&self.counters));
                 let watchdog = Watchdog::new(
                     Arc::clone(&connection),
                     self.plan.idle,
@@ -77,7 +81,7 @@ impl TcpStack {
         &self,
         tried: &mut Vec<std::net::SocketAddr>,
         peer: std::net::SocketAddr,
-    ) -> Result<(Arc<Endpoint>, TcpStream), Fault> {
+    ) -> Result<(Arc<Endpoint>, Reached), Fault> {
         let set = self.balance.set();
         loop {
             let picked = match self.balance.pick(tried, peer) {
@@ -90,7 +94,9 @@ impl TcpStack {
             let (endpoint, ()) = picked.ok_or_else(|| set.absence())?;
             tried.push(endpoint.address());
             let begun = Instant::now();
-            match connect(endpoint.address(), self.plan.connect).await {
+            let host = endpoint.authority().host();
+            let reach = Reach::new(endpoint.address(), host, self.tls.as_ref());
+            match reach.connect(Offer::Nothing, self.plan.connect).await {
                 Ok(stream) => {
                     self.counters.connects.fetch_add(1, Relaxed);
                     self.counters.tries.fetch_add(1, Relaxed);

@@ -11,6 +11,7 @@ use crate::plan::HttpPlan;
 use crate::resilience::retry::{Budget, RetryLayer};
 use crate::resilience::timeout::{Bound, TimeoutLayer};
 use crate::telemetry::EntryCounters;
+use crate::tls::{Connector, Reach};
 
 /// The stack, and the handle that keeps its connections tidy.
 #[derive(Clone)]
@@ -39,8 +40,9 @@ pub fn upstream(
     endpoints: &Arc<EndpointSet>,
     budget: &Arc<Budget>,
     counters: &Arc<EntryCounters>,
+    tls: Option<&Arc<Connector>>,
 ) -> Upstream {
-    let balance = balance(plan, endpoints, counters);
+    let balance = balance(plan, endpoints, counters, tls);
     let tidy = balance.clone();
     let retry = plan
         .retry
@@ -71,16 +73,19 @@ fn balance(
     plan: &HttpPlan,
     endpoints: &Arc<EndpointSet>,
     counters: &Arc<EntryCounters>,
+    tls: Option<&Arc<Connector>>,
 ) -> Balance<impl Fn(&Arc<Endpoint>) -> Client + Send + Sync + 'static, Client> {
     let (params, counters) = (plan.client.clone(), Arc::clone(counters));
-    let policy = plan.balance.clone();
+    let (policy, tls) = (plan.balance.clone(), tls.cloned());
     Balance::new(
         Arc::clone(endpoints),
         policy,
         move |endpoint: &Arc<Endpoint>| {
+            let authority = endpoint.authority();
+            let reach = Reach::new(endpoint.address(), authority.host(), tls.as_ref());
             Client::new(
-                endpoint.address(),
-                endpoint.authority(),
+                reach,
+                authority,
                 endpoint.host(),
                 params.clone(),
                 Arc::clone(&counters),

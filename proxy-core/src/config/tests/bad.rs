@@ -158,14 +158,14 @@ fn urls_that_no_upstream_has_are_mistakes() {
         ))
         .remove(0)
     };
-    let unsupported = "this version speaks `http`, `h2c` and `tcp` to upstreams";
+    let unsupported = "this version speaks `http`, `h2c`, `https`, `tcp` and `tls` to upstreams";
     assert_eq!(
-        to("https://a"),
-        format!("1:43 unsupported scheme `https` | {unsupported}")
+        to("gopher://a"),
+        format!("1:43 unsupported scheme `gopher` | {unsupported}")
     );
     assert_eq!(
-        to("tls://a:1"),
-        format!("1:43 unsupported scheme `tls` | {unsupported}")
+        to("sctp://a:1"),
+        format!("1:43 unsupported scheme `sctp` | {unsupported}")
     );
     assert_eq!(
         to("a:8080"),
@@ -211,7 +211,7 @@ fn a_list_of_urls_has_one_scheme_and_at_least_one_url() {
     // What was reported already leaves no gap that is reported again.
     assert_mistake(
         &list("[ftp://a]"),
-        "1:44 unsupported scheme `ftp` | this version speaks `http`, `h2c` and `tcp` to upstreams",
+        "1:44 unsupported scheme `ftp` | this version speaks `http`, `h2c`, `https`, `tcp` and `tls` to upstreams",
     );
 }
 
@@ -426,7 +426,7 @@ fn a_health_check_fits_its_scheme() {
     );
     assert_mistake(
         &with("http://a", "{grpc: ''}"),
-        "5:20 gRPC needs HTTP/2 | write `h2c://` in `to`, or `path`",
+        "5:20 gRPC needs HTTP/2 | write `h2c://` or `https://` in `to`, or `path`",
     );
     assert_mistake(
         &with("tcp://a:1", "{path: /}"),
@@ -439,5 +439,44 @@ fn a_health_check_fits_its_scheme() {
     assert_mistake(
         &with("http://a", "{every: 0s}"),
         "5:21 no time at all | write more than `0s`",
+    );
+}
+
+#[test]
+fn tls_settings_fit_each_other() {
+    let with = |to: &str, tls: &str| {
+        format!("ambassador:\n  a:\n    listen: localhost:1\n    to: {to}\n    tls: {tls}\n")
+    };
+    assert_mistake(
+        &with("http://a", "{ca: ca.pem}"),
+        "5:5 `http` has no TLS | write `https://` in `to`",
+    );
+    assert_mistake(
+        &with("tcp://a:1", "{ca: ca.pem}"),
+        "5:5 `tcp` has no TLS | write `tls://` in `to`",
+    );
+    assert_mistake(
+        &with("https://a", "{cert: a.pem}"),
+        "5:17 `cert` without its `key` | add `key: FILE`",
+    );
+    assert_mistake(
+        &with("https://a", "{key: a.pem}"),
+        "5:16 `key` without its `cert` | add `cert: FILE`",
+    );
+    assert_mistake(
+        &with("https://a", "{name: 'a b'}"),
+        "5:17 `a b` is not a host | write a host name such as `users.default`, or an IP address",
+    );
+    assert_mistake(
+        &with("https://a", "{spiffe: 'spiffe://a'}"),
+        "5:19 `spiffe://a` is not a SPIFFE ID | write one like `spiffe://cluster.local/ns/default/sa/users`",
+    );
+    assert_mistake(
+        &with("https://a", "{alpn: []}"),
+        "5:11 nothing is offered | write `h2`, `http/1.1` or both",
+    );
+    assert_mistake(
+        &with("https://a", "{alpn: [h3]}"),
+        "5:18 unknown value `h3` | did you mean `h2`?",
     );
 }

@@ -64,7 +64,7 @@ fn mistakes_name_their_flags_all_at_once() {
         dns_servers: vec!["dns.example".to_owned()],
         ..flags(
             &["9000", "localhost:1", "localhost:2"],
-            &["https://a", "http://b/c"],
+            &["gopher://a", "http://b/c"],
         )
     };
     assert_eq!(
@@ -73,7 +73,7 @@ fn mistakes_name_their_flags_all_at_once() {
             "--workers 0 | 0 is out of range",
             "--dns-server dns.example | `dns.example` is not a name server",
             "--listen 9000 | `9000` is not an address to listen on",
-            "--to https://a | unsupported scheme `https`",
+            "--to gopher://a | unsupported scheme `gopher`",
             "--to http://b/c | `/c` after the host: `to` takes no path or query",
             "--listen localhost:2 | `--listen` without its `--to`",
         ]

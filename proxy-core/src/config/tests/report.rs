@@ -11,7 +11,7 @@ ambassador:
   users:
     listen: 9000
     tiemout: {request: 5}
-    to: https://a
+    to: gopher://a
     to: http://b
   b:
     to: [http://${NOPE}, tcp://x]

@@ -1,10 +1,12 @@
 //! What hyper's errors mean for a request: reason, and whether the upstream may have seen it.
 
 use std::error::Error as StdError;
+use std::io;
 use std::net::SocketAddr;
 
 use crate::fault::{Fault, Reason};
 use crate::http::http1::Failed;
+use crate::tls;
 
 /// The fault of a request that was at least partly handed to a connection.
 pub(super) fn sent(address: SocketAddr, error: hyper::Error) -> Fault {
@@ -46,7 +48,7 @@ pub(super) fn unsent(address: SocketAddr, error: hyper::Error) -> Fault {
 }
 
 /// The fault of a request of which nothing could be written to an HTTP/1.1 connection.
-pub(super) fn unsent_http1(address: SocketAddr, cause: std::io::Error) -> Fault {
+pub(super) fn unsent_http1(address: SocketAddr, cause: io::Error) -> Fault {
     let detail = format!("the connection to {address} closed before the request was sent");
     Fault::unseen(Reason::ConnectionTerminated, detail).because(cause)
 }
@@ -59,6 +61,9 @@ pub(super) fn http1(address: SocketAddr, failed: Failed) -> Fault {
         } => unsent_http1(address, cause),
         Failed::Body(fault) => fault,
         Failed::Lost { cause, .. } => {
+            if let Some(alert) = tls::alert(&cause) {
+                return by_alert(address, &alert);
+            }
             let detail = format!("{address} closed the connection before it answered");
             Fault::maybe_seen(Reason::ConnectionTerminated, detail).because(cause)
         }
@@ -72,6 +77,12 @@ pub(super) fn http1(address: SocketAddr, failed: Failed) -> Fault {
             Fault::maybe_seen(Reason::ProtocolError, detail)
         }
     }
+}
+
+/// The endpoint ended the connection with an alert, after a handshake that was over for us.
+pub(super) fn by_alert(address: SocketAddr, alert: &str) -> Fault {
+    let detail = format!("{address} ended the connection with the TLS alert {alert}");
+    Fault::maybe_seen(Reason::TlsAlertReceived, detail)
 }
 
 /// The request's own body failed: its sender went away, or it was given up.

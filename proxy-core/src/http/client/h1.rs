@@ -13,13 +13,15 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::service::Target;
 use super::streaming::{Streaming, part};
+use super::target::Target;
 use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
 use crate::http::expect::Gate;
 use crate::http::http1::{Failed, ResponseHead, Sending, Wire};
+use crate::net::Stream;
 use crate::telemetry::Carried;
+use crate::tls::Offer;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -49,7 +51,7 @@ pub(super) struct Pool {
 struct State {
     idle: Vec<Box<Connection>>,
     open: usize,
-    waiting: VecDeque<oneshot::Sender<Offer>>,
+    waiting: VecDeque<oneshot::Sender<Handed>>,
     /// Sweeps so far: the pool's clock, so that no request reads one.
     sweeps: u64,
     /// Stale connections met in a row.
@@ -60,15 +62,15 @@ struct State {
 
 /// What someone in line gets: a connection, or the right to open one.
 #[derive(Debug)]
-enum Offer {
+enum Handed {
     Connection(Box<Connection>),
     Place(Place),
 }
 
 /// What someone who asks for a connection gets.
 enum Claim {
-    Got(Offer),
-    Wait(oneshot::Receiver<Offer>),
+    Got(Handed),
+    Wait(oneshot::Receiver<Handed>),
     Full,
 }
 
@@ -114,13 +116,13 @@ impl Drop for Place {
             next
         };
         if let Some(next) = next {
-            let _ = next.send(Offer::Place(Place(Arc::downgrade(&pool))));
+            let _ = next.send(Handed::Place(Place(Arc::downgrade(&pool))));
         }
     }
 }
 
 impl State {
-    fn next_waiting(&mut self) -> Option<oneshot::Sender<Offer>> {
+    fn next_waiting(&mut self) -> Option<oneshot::Sender<Handed>> {
         std::iter::from_fn(|| self.waiting.pop_front()).find(|waiting| !waiting.is_closed())
     }
 }
@@ -141,16 +143,16 @@ impl Pool {
     /// A connection that is ready to send.
     pub(super) async fn take(self: &Arc<Self>, reuse: Reuse) -> Result<Box<Connection>, Fault> {
         match self.claim(reuse) {
-            Claim::Got(Offer::Connection(connection)) => Ok(connection),
-            Claim::Got(Offer::Place(place)) => self.open(place).await,
+            Claim::Got(Handed::Connection(connection)) => Ok(connection),
+            Claim::Got(Handed::Place(place)) => self.open(place).await,
             Claim::Full => Err(self.full()),
             Claim::Wait(receiver) => match receiver.await {
-                Ok(Offer::Connection(connection)) if reuse == Reuse::None => {
+                Ok(Handed::Connection(connection)) if reuse == Reuse::None => {
                     let Connection { place, .. } = *connection;
                     self.open(place).await
                 }
-                Ok(Offer::Connection(connection)) => Ok(connection),
-                Ok(Offer::Place(place)) => self.open(place).await,
+                Ok(Handed::Connection(connection)) => Ok(connection),
+                Ok(Handed::Place(place)) => self.open(place).await,
                 Err(_) => Err(self.full()),
             },
         }
@@ -159,16 +161,16 @@ impl Pool {
     fn claim(self: &Arc<Self>, reuse: Reuse) -> Claim {
         let mut state = self.state.lock();
         if let Some(connection) = self.pop_idle(&mut state, reuse) {
-            return Claim::Got(Offer::Connection(connection));
+            return Claim::Got(Handed::Connection(connection));
         }
         if state.open < self.target.params.connections {
             state.open += 1;
-            return Claim::Got(Offer::Place(Place(Arc::downgrade(self))));
+            return Claim::Got(Handed::Place(Place(Arc::downgrade(self))));
         }
         if !state.idle.is_empty() {
             // The idle ones will not do, and there is no room for another: the oldest makes way.
             let Connection { place, .. } = *state.idle.remove(0);
-            return Claim::Got(Offer::Place(place));
+            return Claim::Got(Handed::Place(place));
         }
         if state.waiting.len() >= self.target.params.pending {
             state.waiting.retain(|waiting| !waiting.is_closed());
@@ -188,7 +190,7 @@ impl Pool {
         let mut state = self.state.lock();
         state.sweeps += 1;
         let sweeps = state.sweeps;
-        for connection in std::mem::take(&mut state.idle) {
+        for mut connection in std::mem::take(&mut state.idle) {
             let is_young = !self.is_old(&connection, now);
             if is_young && connection.wire.is_open() && sweeps - connection.parked < connection.idle
             {
@@ -222,7 +224,7 @@ impl Pool {
         if reuse == Reuse::None {
             return None;
         }
-        while let Some(connection) = state.idle.pop() {
+        while let Some(mut connection) = state.idle.pop() {
             if !connection.wire.is_open() {
                 parking_lot::MutexGuard::unlocked(state, || drop(connection));
                 continue;
@@ -253,15 +255,39 @@ impl Pool {
     }
 
     async fn open(self: &Arc<Self>, place: Place) -> Result<Box<Connection>, Fault> {
-        let stream = self.target.connect().await?;
-        Ok(Box::new(Connection {
+        let stream = self.target.connect(Offer::Http1).await?;
+        Ok(self.connection(stream, place))
+    }
+
+    fn connection(&self, stream: Stream, place: Place) -> Box<Connection> {
+        Box::new(Connection {
             wire: Wire::new(stream, self.target.params.max_headers),
             opened: Instant::now(),
             parked: 0,
             idle: sweeps(self.target.params.idle),
             reused: false,
             place,
-        }))
+        })
+    }
+
+    /// Takes over a connection on which nothing was said yet.
+    pub(super) fn adopt(self: &Arc<Self>, stream: Stream) {
+        let mut state = self.state.lock();
+        state.open += 1;
+        let mut connection = self.connection(stream, Place(Arc::downgrade(self)));
+        connection.parked = state.sweeps;
+        match state.next_waiting() {
+            Some(next) => {
+                drop(state);
+                let _ = next.send(Handed::Connection(connection));
+            }
+            None => state.idle.push(connection),
+        }
+    }
+
+    /// Whether there is no connection.
+    pub(super) fn is_unused(&self) -> bool {
+        self.state.lock().open == 0
     }
 
     /// Takes back a connection that can carry another exchange.
@@ -281,7 +307,7 @@ impl Pool {
             Some(next) => {
                 drop(state);
                 // One that gave up in this moment drops the connection, which frees its place.
-                let _ = next.send(Offer::Connection(connection));
+                let _ = next.send(Handed::Connection(connection));
             }
             None => state.idle.push(connection),
         }

@@ -11,9 +11,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::service::Target;
+use super::target::Target;
+use super::turns::Turns;
 use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
+use crate::net::{self, Failure};
+use crate::tls::{self, Offer};
 
 /// What an upstream may send of one stream before it is read.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -32,15 +35,7 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 pub(super) struct Pool {
     target: Target,
     open: Mutex<Vec<Arc<Connection>>>,
-    connecting: tokio::sync::Mutex<()>,
-    failed: Mutex<Failed>,
-}
-
-/// Attempts to connect that failed: how many, and how the last one did.
-#[derive(Debug, Default)]
-struct Failed {
-    count: u64,
-    last: Option<(Reason, String)>,
+    turns: Turns,
 }
 
 #[derive(Debug)]
@@ -51,6 +46,8 @@ struct Connection {
     streams: AtomicUsize,
     /// Takes no further stream: it gave a request back.
     retired: AtomicBool,
+    /// How the stream under it failed.
+    failure: Failure,
 }
 
 /// The right to open one stream, until dropped.
@@ -75,49 +72,36 @@ impl Pool {
         Self {
             target,
             open: Mutex::default(),
-            connecting: tokio::sync::Mutex::default(),
-            failed: Mutex::default(),
+            turns: Turns::default(),
         }
     }
 
     /// A stream on a connection with room, or on a new one. One connection is made at a time.
     pub(super) async fn take(&self) -> Result<Stream, Fault> {
-        if let Some(stream) = self.claim() {
-            return Ok(stream);
-        }
-        let failures = self.failed.lock().count;
-        let _turn = self.connecting.lock().await;
-        if let Some(stream) = self.claim() {
-            return Ok(stream);
-        }
-        self.shared_failure(failures)?;
-        if self.open.lock().len() >= self.target.params.connections {
-            let detail = format!("all streams to {} are taken", self.target.address());
-            return Err(Fault::unseen(Reason::ConnectionLimitReached, detail));
-        }
-        let connection = match self.connect().await {
-            Ok(connection) => Arc::new(connection),
-            Err(fault) => {
-                let mut failed = self.failed.lock();
-                failed.count += 1;
-                failed.last = Some((fault.reason(), fault.story()));
-                return Err(fault);
+        let attempt = || async {
+            if self.open.lock().len() >= self.target.params.connections {
+                let detail = format!("all streams to {} are taken", self.target.address());
+                return Err(Fault::unseen(Reason::ConnectionLimitReached, detail));
             }
+            let stream = self.target.connect(Offer::Http2).await?;
+            let connection = Arc::new(self.shake(stream).await?);
+            connection.streams.fetch_add(1, Relaxed);
+            self.open.lock().push(Arc::clone(&connection));
+            Ok(Stream { connection })
         };
-        connection.streams.fetch_add(1, Relaxed);
-        self.open.lock().push(Arc::clone(&connection));
-        Ok(Stream { connection })
+        self.turns.take(|| self.claim(), attempt).await
     }
 
-    /// The failure of an attempt that was made while this request waited for its turn: it need not fail by itself.
-    fn shared_failure(&self, before: u64) -> Result<(), Fault> {
-        let failed = self.failed.lock();
-        match &failed.last {
-            Some((reason, story)) if failed.count != before => {
-                Err(Fault::unseen(*reason, story.clone()))
-            }
-            _ => Ok(()),
-        }
+    /// Takes over a connection on which nothing was said yet.
+    pub(super) async fn adopt(&self, stream: net::Stream) -> Result<(), Fault> {
+        let connection = Arc::new(self.shake(stream).await?);
+        self.open.lock().push(connection);
+        Ok(())
+    }
+
+    /// Whether there is no connection.
+    pub(super) fn is_unused(&self) -> bool {
+        self.open.lock().is_empty()
     }
 
     /// Forgets connections that are closed, too old, or idle for too long; streams on them go on.
@@ -153,8 +137,9 @@ impl Pool {
                 .is_none_or(|age| now - connection.opened < age)
     }
 
-    async fn connect(&self) -> Result<Connection, Fault> {
-        let stream = self.target.connect().await?;
+    async fn shake(&self, stream: net::Stream) -> Result<Connection, Fault> {
+        let failure = Failure::default();
+        let stream = stream.telling(Arc::clone(&failure));
         let (sender, driver) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -177,6 +162,7 @@ impl Pool {
             used: Mutex::new(now),
             streams: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
+            failure,
         })
     }
 }
@@ -185,6 +171,11 @@ impl Stream {
     /// Keeps further requests off this connection.
     pub(super) fn retire(&self) {
         self.connection.retired.store(true, Relaxed);
+    }
+
+    /// The TLS alert that ended the connection, if one did.
+    pub(super) fn alert(&self) -> Option<String> {
+        self.connection.failure.get().and_then(tls::alert)
     }
 
     /// Sends the request. An error that still holds the request means that nothing of it was sent.

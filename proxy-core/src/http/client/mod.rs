@@ -8,8 +8,11 @@
 mod error;
 mod h1;
 mod h2;
+mod negotiated;
 mod prepare;
 mod service;
 mod streaming;
+mod target;
+mod turns;
 
 pub use service::{Client, Params as ClientParams, Protocol};

@@ -14,6 +14,8 @@ pub(super) struct Names {
     pub(super) host: HeaderValue,
     /// Whether the workload's own authority goes before these, where it wrote one.
     pub(super) keep: bool,
+    /// What `:scheme` says.
+    pub(super) scheme: Scheme,
 }
 
 /// Origin form and a Host field, as HTTP/1.1 wants it. True when the request's own authority is to be
@@ -61,7 +63,7 @@ pub(super) fn for_http2(request: &mut Request<Body>, names: &Names) {
         .filter(|_| names.keep);
     let mut parts = http::uri::Parts::default();
     parts.path_and_query = Some(path_of(request.uri()));
-    parts.scheme = Some(Scheme::HTTP);
+    parts.scheme = Some(names.scheme.clone());
     parts.authority = Some(own.unwrap_or_else(|| names.authority.clone()));
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
@@ -100,6 +102,7 @@ mod tests {
             authority: "users:8080".parse().unwrap(),
             host: HeaderValue::from_static("users:8080"),
             keep,
+            scheme: Scheme::HTTP,
         }
     }
 

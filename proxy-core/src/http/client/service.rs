@@ -8,19 +8,21 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, Response};
 use tower::Service;
 
 use super::h1::{Reuse, Sent};
+use super::negotiated::{Negotiated, Spoken};
 use super::prepare::{Names, for_http1, for_http2};
+use super::target::Target;
 use super::{error, h1, h2};
 use crate::body::Body;
 use crate::fault::Fault;
 use crate::http::expect::Gate;
 use crate::http::http1::Failed;
-use crate::net::{Stream, connect};
 use crate::telemetry::{Carried, EntryCounters, Exchange};
+use crate::tls::Reach;
 
 /// How often a request that an HTTP/2 connection gave back unsent goes to another one.
 const GIVEN_BACK: u32 = 3;
@@ -30,8 +32,10 @@ const GIVEN_BACK: u32 = 3;
 pub enum Protocol {
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2 by prior knowledge.
+    /// HTTP/2, by prior knowledge or because nothing else is offered.
     Http2,
+    /// What the endpoint chooses in the TLS handshake.
+    Negotiated,
 }
 
 /// How one endpoint is reached. The limits are those of one worker.
@@ -60,34 +64,6 @@ pub struct Params {
     pub keep_host: bool,
 }
 
-/// What the pools know of the endpoint.
-#[derive(Debug)]
-pub(super) struct Target {
-    address: SocketAddr,
-    pub(super) params: Params,
-    counters: Arc<EntryCounters>,
-}
-
-impl Target {
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// A new connection, counted.
-    pub(super) async fn connect(&self) -> Result<Stream, Fault> {
-        match connect(self.address, self.params.connect).await {
-            Ok(stream) => {
-                self.counters.connects.fetch_add(1, Relaxed);
-                Ok(Stream::connected(stream, Arc::clone(&self.counters)))
-            }
-            Err(fault) => {
-                self.counters.connect_failures.fetch_add(1, Relaxed);
-                Err(fault)
-            }
-        }
-    }
-}
-
 /// Sends requests to one endpoint. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -107,12 +83,13 @@ struct Shared {
 enum Pool {
     Http1(Arc<h1::Pool>),
     Http2(Arc<h2::Pool>),
+    Negotiated(Arc<Negotiated>),
 }
 
 impl Client {
-    /// A client without a connection yet.
+    /// A client of the endpoint that is called `authority`, without a connection yet.
     pub fn new(
-        address: SocketAddr,
+        reach: Reach,
         authority: &Authority,
         host: &HeaderValue,
         params: Params,
@@ -122,16 +99,19 @@ impl Client {
             authority: authority.clone(),
             host: host.clone(),
             keep: params.keep_host,
+            scheme: if reach.is_secure() {
+                Scheme::HTTPS
+            } else {
+                Scheme::HTTP
+            },
         };
+        let address = reach.address();
         let (protocol, repeatable) = (params.protocol, params.repeatable.clone());
-        let target = Target {
-            address,
-            params,
-            counters: Arc::clone(&counters),
-        };
+        let target = Target::new(reach, params, Arc::clone(&counters));
         let pool = match protocol {
             Protocol::Http1 => Pool::Http1(Arc::new(h1::Pool::new(target))),
             Protocol::Http2 => Pool::Http2(Arc::new(h2::Pool::new(target))),
+            Protocol::Negotiated => Pool::Negotiated(Arc::new(Negotiated::new(target))),
         };
         Self {
             shared: Arc::new(Shared {
@@ -149,6 +129,7 @@ impl Client {
         match &self.shared.pool {
             Pool::Http1(pool) => pool.sweep(),
             Pool::Http2(pool) => pool.sweep(),
+            Pool::Negotiated(pool) => pool.sweep(),
         }
     }
 }
@@ -165,15 +146,34 @@ impl Service<Request<Body>> for Client {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match &self.shared.pool {
             Pool::Http1(pool) => send_http1(&self.shared, pool, request),
-            Pool::Http2(pool) => {
-                let (shared, pool) = (Arc::clone(&self.shared), Arc::clone(pool));
-                Box::pin(async move { shared.send_http2(&pool, request).await })
-            }
+            Pool::Http2(pool) => send_http2(&self.shared, pool, request),
+            Pool::Negotiated(pool) => match pool.known() {
+                Some(spoken) => send(&self.shared, &spoken, request),
+                None => {
+                    let (shared, pool) = (Arc::clone(&self.shared), Arc::clone(pool));
+                    Box::pin(async move {
+                        let spoken = pool.learn().await?;
+                        send(&shared, &spoken, request).await
+                    })
+                }
+            },
         }
     }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>>;
+
+fn send(shared: &Arc<Shared>, spoken: &Spoken, request: Request<Body>) -> Answer {
+    match spoken {
+        Spoken::Http1(pool) => send_http1(shared, pool, request),
+        Spoken::Http2(pool) => send_http2(shared, pool, request),
+    }
+}
+
+fn send_http2(shared: &Arc<Shared>, pool: &Arc<h2::Pool>, request: Request<Body>) -> Answer {
+    let (shared, pool) = (Arc::clone(shared), Arc::clone(pool));
+    Box::pin(async move { shared.send_http2(&pool, request).await })
+}
 
 /// Sends a request that has no body, or whose body has just begun. Where a connection is at hand, the
 /// head is written here and now, and what is left for the future is to wait for the response: a
@@ -284,7 +284,11 @@ impl Shared {
         loop {
             let stream = pool.take().await?;
             self.counters.tries.fetch_add(1, Relaxed);
-            match stream.send(request).await {
+            let answer = stream.send(request).await;
+            if let (Err(_), Some(alert)) = (&answer, stream.alert()) {
+                return Err(error::by_alert(self.address, &alert));
+            }
+            match answer {
                 Ok(response) => {
                     let mut response = response.map(Body::response);
                     response.body_mut().watch(Box::new(stream));

@@ -93,9 +93,9 @@ impl Bound {
         }
     }
 
-    fn give_back(self) {
+    fn give_back(mut self) {
         if let Some(pool) = self.pool.upgrade()
-            && self.rest.leaves_usable(&self.connection.wire)
+            && self.rest.leaves_usable(&mut self.connection.wire)
         {
             pool.park(self.connection);
         }

@@ -28,11 +28,13 @@ pub(super) struct Outbox {
     /// Bytes of `joined` that come before the first large piece or between two, counted for the last one already.
     claimed: usize,
     queued: usize,
+    /// Whether the connection may hold back what it took.
+    held_back: bool,
 }
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.queued == 0
+        self.queued == 0 && !self.held_back
     }
 
     /// Bytes not yet written.
@@ -76,6 +78,11 @@ impl Outbox {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(written);
+            self.held_back = stream.holds_back();
+        }
+        if self.held_back {
+            ready!(Pin::new(stream).poll_flush(cx))?;
+            self.held_back = false;
         }
         Poll::Ready(Ok(()))
     }

@@ -63,7 +63,7 @@ impl Wire {
 
     /// Whether the upstream has neither closed the connection nor sent something unasked, as far as
     /// is known. Costs no system call as long as nothing has come.
-    pub(in crate::http) fn is_open(&self) -> bool {
+    pub(in crate::http) fn is_open(&mut self) -> bool {
         self.buffer.is_empty() && self.stream.is_quiet()
     }
 
@@ -293,7 +293,7 @@ impl Rest {
     }
 
     /// Whether the connection can carry another exchange after this one.
-    pub(in crate::http) fn leaves_usable(&self, wire: &Wire) -> bool {
+    pub(in crate::http) fn leaves_usable(&self, wire: &mut Wire) -> bool {
         self.keep_alive
             && self.is_over()
             && self.failed.is_none()

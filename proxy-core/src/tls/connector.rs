@@ -1,0 +1,146 @@
+//! Makes TLS of TCP connections to upstreams, with the certificates that the files hold at the time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::faults;
+use super::material::{Material, Params, Unusable};
+use crate::fault::Fault;
+use crate::files::Changes;
+
+/// How often files are looked at although no change was told: not every file system tells them.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The protocols that are offered to an upstream by ALPN (RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// None: the bytes inside are not ours.
+    Nothing,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// Either, HTTP/2 first.
+    Either,
+}
+
+/// Makes TLS connections for one entry.
+#[derive(Debug)]
+pub struct Connector {
+    params: Params,
+    current: ArcSwap<Configs>,
+}
+
+/// The same settings with each offer, so that a connection copies none.
+#[derive(Debug)]
+struct Configs {
+    nothing: Arc<ClientConfig>,
+    http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
+    either: Arc<ClientConfig>,
+}
+
+impl Configs {
+    fn new(Material(config): Material) -> Self {
+        let offering = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            Arc::new(config)
+        };
+        Self {
+            nothing: offering(&[]),
+            http1: offering(&[b"http/1.1"]),
+            http2: offering(&[b"h2"]),
+            either: offering(&[b"h2", b"http/1.1"]),
+        }
+    }
+}
+
+impl Connector {
+    /// Reads the files.
+    pub fn new(params: Params) -> Result<Self, Unusable> {
+        let material = Material::load(&params)?;
+        Ok(Self {
+            params,
+            current: ArcSwap::from_pointee(Configs::new(material)),
+        })
+    }
+
+    /// What it was made of.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Follows the files for as long as it is polled.
+    pub async fn follow(&self, entry: &str) {
+        let files = self.params.files();
+        if files.is_empty() {
+            return std::future::pending().await;
+        }
+        let read = || {
+            let read = files.iter().map(|file| std::fs::read(file).ok());
+            read.collect::<Vec<_>>()
+        };
+        let mut changes = Changes::of(&files).ok();
+        let mut last = read();
+        loop {
+            let told = async {
+                match &mut changes {
+                    Some(changes) => changes.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let _ = tokio::time::timeout(LOOK, told).await;
+            let now = read();
+            if now == last {
+                continue;
+            }
+            last = now;
+            match Material::load(&self.params) {
+                Ok(material) => {
+                    self.current.store(Arc::new(Configs::new(material)));
+                    tracing::info!(entry, "TLS files reloaded");
+                }
+                Err(error) => {
+                    tracing::warn!(entry, %error, "TLS files rejected; the former ones stay in use");
+                }
+            }
+        }
+    }
+
+    /// The name that an endpoint called `host` is asked for.
+    pub(super) fn name(&self, host: &str, address: SocketAddr) -> ServerName<'static> {
+        let host = self.params.name.as_deref().unwrap_or(host);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(bare.to_owned());
+        name.unwrap_or_else(|_| ServerName::from(address.ip()))
+    }
+
+    /// Shakes hands. Every fault is one before anything was sent.
+    pub(super) async fn secure(
+        &self,
+        tcp: TcpStream,
+        name: ServerName<'static>,
+        offer: Offer,
+        address: SocketAddr,
+    ) -> Result<TlsStream<TcpStream>, Fault> {
+        let configs = self.current.load();
+        let config = match offer {
+            Offer::Nothing => &configs.nothing,
+            Offer::Http1 => &configs.http1,
+            Offer::Http2 => &configs.http2,
+            Offer::Either => &configs.either,
+        };
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
+        drop(configs);
+        let shaken = connector.connect(name, tcp).await;
+        shaken.map_err(|error| faults::of_handshake(address, error))
+    }
+}

@@ -1,0 +1,90 @@
+//! The way to one endpoint: a TCP connection, with TLS inside where the entry has it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::{Connector, Offer};
+use crate::fault::{Fault, Reason};
+use crate::net::{Stream, connect};
+use crate::telemetry::EntryCounters;
+
+/// How one endpoint is reached.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    address: SocketAddr,
+    tls: Option<(Arc<Connector>, ServerName<'static>)>,
+}
+
+/// A connection that was made.
+#[derive(Debug)]
+pub enum Reached {
+    /// Without TLS.
+    Plain(TcpStream),
+    /// With TLS.
+    Secured(Box<TlsStream<TcpStream>>),
+}
+
+impl Reach {
+    /// The way to `address`, which is called `host`.
+    pub fn new(address: SocketAddr, host: &str, tls: Option<&Arc<Connector>>) -> Self {
+        let tls = tls.map(|tls| (Arc::clone(tls), tls.name(host, address)));
+        Self { address, tls }
+    }
+
+    /// Where it leads.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether there is TLS.
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Connects, and shakes hands, within `limit`. Every fault is one before anything was sent.
+    pub async fn connect(&self, offer: Offer, limit: Duration) -> Result<Reached, Fault> {
+        let Some((connector, name)) = &self.tls else {
+            return connect(self.address, limit).await.map(Reached::Plain);
+        };
+        let address = self.address;
+        let both = async {
+            let tcp = connect(address, limit).await?;
+            let secured = connector.secure(tcp, name.clone(), offer, address).await?;
+            if offer == Offer::Http2 && secured.get_ref().1.alpn_protocol() != Some(b"h2") {
+                let detail = format!("{address} does not agree to HTTP/2");
+                return Err(Fault::unseen(Reason::TlsProtocolError, detail));
+            }
+            Ok(Reached::Secured(Box::new(secured)))
+        };
+        match tokio::time::timeout(limit, both).await {
+            Ok(reached) => reached,
+            Err(_) => {
+                let detail = format!("{address} did not finish the TLS handshake within {limit:?}");
+                Err(Fault::unseen(Reason::ConnectionTimeout, detail))
+            }
+        }
+    }
+}
+
+impl Reached {
+    /// Whether HTTP/2 was agreed on.
+    pub fn is_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Secured(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
+    /// The stream; it is counted as open until dropped.
+    pub fn counted(self, counters: Arc<EntryCounters>) -> Stream {
+        match self {
+            Self::Plain(tcp) => Stream::connected(tcp, counters),
+            Self::Secured(tls) => Stream::secured((*tls).into(), counters),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Certificates for tests: an authority, and what it issues, as PEM and as files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
+    date_time_ymd,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// A certificate and its key, in PEM.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// The certificate.
+    pub cert: String,
+    /// The key.
+    pub key: String,
+}
+
+/// When a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// Now.
+    Now,
+    /// No longer.
+    Expired,
+    /// Not yet.
+    Future,
+}
+
+/// An authority.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    /// A new one.
+    pub fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::self_signed(params, key).expect("an authority"))
+    }
+
+    /// Its own certificate, in PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for these names: hosts, addresses, and URIs where there is a scheme.
+    pub fn issue(&self, names: &[&str], validity: Validity) -> Pair {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names.iter().map(|name| san(name)).collect();
+        match validity {
+            Validity::Now => {}
+            Validity::Expired => params.not_after = date_time_ymd(2020, 1, 1),
+            Validity::Future => params.not_before = date_time_ymd(4000, 1, 1),
+        }
+        let key = KeyPair::generate().expect("a key");
+        let cert = params.signed_by(&key, &self.0).expect("a certificate");
+        Pair {
+            cert: cert.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+}
+
+fn san(name: &str) -> SanType {
+    if let Ok(ip) = name.parse() {
+        return SanType::IpAddress(ip);
+    }
+    let text = name.try_into().expect("a name in ASCII");
+    if name.contains("://") {
+        SanType::URI(text)
+    } else {
+        SanType::DnsName(text)
+    }
+}
+
+impl Pair {
+    /// Writes both into `folder` as `NAME.pem` and `NAME.key`, each renamed into its place.
+    pub fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+        let cert = place(folder, &format!("{name}.pem"), &self.cert);
+        let key = place(folder, &format!("{name}.key"), &self.key);
+        (cert, key)
+    }
+
+    /// What a server of this certificate needs; with `clients`, it wants theirs of that authority.
+    pub fn server(&self, alpn: &[&str], clients: Option<&Authority>) -> Arc<rustls::ServerConfig> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("versions");
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = rustls::RootCertStore::empty();
+                roots.add(certificate(&authority.pem())).expect("a root");
+                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+                    Arc::new(roots),
+                    provider,
+                );
+                builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
+            }
+        };
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key");
+        let mut config = builder
+            .with_single_cert(vec![certificate(&self.cert)], key)
+            .expect("a pair");
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+/// Writes a file as Kubernetes and careful programs do: whole, then renamed.
+pub fn place(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let (new, file) = (folder.join(format!("{name}.new")), folder.join(name));
+    std::fs::write(&new, text).expect("a new file");
+    std::fs::rename(new, &file).expect("a file in its place");
+    file
+}
+
+fn certificate(pem: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")
+}
