@@ -113,6 +113,8 @@ reasons! {
     RequestError => "http_request_error", BAD_REQUEST, Downstream, Other;
     /// The upstream did not agree to the protocol upgrade it announced.
     UpgradeFailed => "http_upgrade_failed", BAD_GATEWAY, Upstream, Other;
+    /// The answer is one that the configuration asks for.
+    Injected => "proxy_internal_response", SERVICE_UNAVAILABLE, Proxy, Other;
     /// The proxy is at fault.
     Internal => "proxy_internal_error", INTERNAL_SERVER_ERROR, Proxy, Other;
 }
@@ -124,6 +126,7 @@ pub struct Fault {
     detail: Cow<'static, str>,
     seen: Seen,
     stale: bool,
+    status: Option<StatusCode>,
     cause: Option<Cause>,
 }
 
@@ -135,6 +138,7 @@ impl Fault {
             detail: detail.into(),
             seen: Seen::No,
             stale: false,
+            status: None,
             cause: None,
         }
     }
@@ -146,6 +150,7 @@ impl Fault {
             detail: detail.into(),
             seen: Seen::Maybe,
             stale: false,
+            status: None,
             cause: None,
         }
     }
@@ -161,6 +166,17 @@ impl Fault {
     pub fn on_stale_connection(mut self) -> Self {
         self.stale = true;
         self
+    }
+
+    /// The same fault, to be reported with another status than its reason's.
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// The status of the response that reports it.
+    pub fn status(&self) -> StatusCode {
+        self.status.unwrap_or(self.reason.status())
     }
 
     /// Whether it was found on a connection that had been idle.

@@ -6,7 +6,7 @@ use remora_tests::origin::{Origin, ok, status};
 use remora_tests::promise::promise;
 
 /// Each family with its type and its labels; the labels are looked at once there are samples.
-const FAMILIES: [(&str, &str, &[&str]); 23] = [
+const FAMILIES: [(&str, &str, &[&str]); 24] = [
     ("remora_build_info", "gauge", &["role", "version"]),
     ("remora_requests_total", "counter", &["entry", "code"]),
     ("remora_request_duration_seconds", "histogram", &["entry"]),
@@ -14,6 +14,7 @@ const FAMILIES: [(&str, &str, &[&str]); 23] = [
     ("remora_tries_total", "counter", &["entry"]),
     ("remora_retries_total", "counter", &["entry", "reason"]),
     ("remora_retries_denied_total", "counter", &["entry", "why"]),
+    ("remora_hedges_total", "counter", &["entry", "result"]),
     ("remora_faults_total", "counter", &["entry", "reason"]),
     ("remora_ejections_total", "counter", &["entry"]),
     ("remora_endpoints", "gauge", &["entry", "state"]),

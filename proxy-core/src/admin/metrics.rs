@@ -74,6 +74,11 @@ fn entry_families(families: &mut Families, entry: &EntryView) {
     request_families(families, name, &totals);
     retry_families(families, name, &totals);
     connection_families(families, name, &totals);
+    if let Some(limit) = entry.limit.as_ref().map(|limit| limit.limit()) {
+        let help = "The most requests at once; an adaptive limit moves.";
+        let labels = [("entry", name)];
+        families.gauge("remora_in_flight_limit", help, &labels, f64::from(limit));
+    }
     endpoint_families(families, name, entry);
     check_families(families, name, entry);
     discovery_families(families, name, entry);
@@ -131,6 +136,15 @@ fn retry_families(families: &mut Families, name: &str, totals: &Totals) {
         families.counter(
             "remora_retries_total",
             "Retries made, by what failed.",
+            &labels,
+            count,
+        );
+    }
+    for (result, count) in totals.hedges() {
+        let labels = [("entry", name), ("result", result)];
+        families.counter(
+            "remora_hedges_total",
+            "Second tries sent beside slow ones, by whether their answer was taken.",
             &labels,
             count,
         );

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::balance::EndpointSet;
 use crate::discovery::Resolution;
 use crate::lifecycle::Lifecycle;
+use crate::resilience::limit::InFlight;
 use crate::telemetry::{AccessLog, EntryTelemetry};
 
 /// One entry.
@@ -20,6 +21,8 @@ pub struct EntryView {
     pub endpoints: Arc<EndpointSet>,
     /// What discovery knows, one a target.
     pub resolutions: Vec<watch::Receiver<Resolution>>,
+    /// The limit of requests at once, if there is one.
+    pub limit: Option<Arc<InFlight>>,
 }
 
 /// What someone asked the process to do.

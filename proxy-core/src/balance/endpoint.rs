@@ -21,6 +21,8 @@ pub enum Outcome {
     Failure,
     /// No connection, or one that ended without an answer.
     Unreachable,
+    /// None before another endpoint's: it takes at least as long as was waited for it.
+    Outrun,
     /// Nothing can be said: the try was given up for a reason that lies elsewhere.
     Unknown,
 }

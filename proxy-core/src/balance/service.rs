@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -268,6 +269,7 @@ where
         let mut result = ready!(this.inner.poll(cx));
         if let Some(mut attempt) = this.attempt.take() {
             attempt.tell(&result);
+            attempt.look_for_another(&result);
             match &mut result {
                 Ok(response) => {
                     attempt.answered(outcome_of_head(response));
@@ -393,6 +395,20 @@ impl Attempt {
         }
     }
 
+    /// Tells whoever may have to wait for this endpoint whether there is another one.
+    fn look_for_another(&self, result: &Result<Response<Body>, Fault>) {
+        let waits = matches!(result, Ok(response) if response.headers().contains_key(RETRY_AFTER));
+        if let (true, Some(exchange)) = (waits, &self.exchange) {
+            let tried = exchange.story(|story| story.tried.clone());
+            let is_there = self.set.endpoints().iter().any(|endpoint| {
+                !tried.contains(&endpoint.address())
+                    && !endpoint.is_ejected(self.set.eject_params())
+                    && !endpoint.is_unhealthy()
+            });
+            exchange.note_alternative(is_there);
+        }
+    }
+
     /// Tells whoever asked how the try ended.
     fn tell(&self, result: &Result<Response<Body>, Fault>) {
         let Some(exchange) = &self.exchange else {
@@ -441,12 +457,12 @@ impl Drop for Attempt {
             // Given up from outside: held against the endpoint only when it was given up for being slow.
             let slow = self.exchange.as_ref().is_some_and(Exchange::timed_out);
             self.explain_given_up(slow);
-            let outcome = if slow {
-                Outcome::Failure
-            } else {
-                Outcome::Unknown
-            };
-            self.record(outcome);
+            let outrun = self.exchange.as_ref().is_some_and(Exchange::is_outrun);
+            self.record(match (slow, outrun) {
+                (true, _) => Outcome::Failure,
+                (false, true) => Outcome::Outrun,
+                (false, false) => Outcome::Unknown,
+            });
         }
     }
 }

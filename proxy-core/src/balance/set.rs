@@ -218,6 +218,10 @@ impl EndpointSet {
                     .load()
                     .observe(latency.max(expected).min(WORST), now);
             }
+            Outcome::Outrun => {
+                let estimate = Duration::from_nanos(endpoint.load().latency_at(now) as u64);
+                endpoint.load().observe(latency.max(estimate), now);
+            }
             Outcome::Unknown => {}
         }
     }

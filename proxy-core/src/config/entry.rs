@@ -1,11 +1,13 @@
 //! One entry: where the workload connects to, where that leads, and how failures are met.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Balance, Count, Discover, Duration, ListenAddress, Method, OrOff, Percent, Rate, RetryOn, Size,
-    StatusRange, Tls, To,
+    Balance, Count, Discover, Duration, HeaderName, Hedge, Inject, Limit, ListenAddress, Method,
+    OrOff, PathPolicy, Percent, Rate, RetryOn, Size, StatusRange, Tls, To,
 };
 
 /// One entry of a section. `listen` and `to` are required, every other key has a default.
@@ -37,11 +39,24 @@ pub struct Entry {
     /// When and how often a failed try is repeated, or `off`.
     #[serde(default)]
     pub retry: OrOff<Retry>,
+    /// When a second try is sent beside a slow one, or `off`. Default: `off`.
+    #[serde(default = "OrOff::<Hedge>::off")]
+    pub hedge: OrOff<Hedge>,
+    /// How much is let through.
+    #[serde(default)]
+    pub limit: Limit,
+    /// Faults that are made on purpose, or `off`. Default: `off`.
+    #[serde(default = "OrOff::<Inject>::off")]
+    pub inject: OrOff<Inject>,
+    /// What holds for the requests below a path instead: a path of whole segments, such as
+    /// `/reports`, and its policies. The longest path counts.
+    #[serde(default)]
+    pub paths: BTreeMap<String, PathPolicy>,
     /// When a failing endpoint is left out, or `off`.
     #[serde(default)]
     pub eject: OrOff<Eject>,
     /// How endpoints are asked how they are, or `off`. Default: `off`.
-    #[serde(default = "no_checks")]
+    #[serde(default = "OrOff::<Health>::off")]
     pub health: OrOff<Health>,
     /// How an endpoint is picked. Default: `p2c`.
     #[serde(default)]
@@ -59,10 +74,6 @@ const fn default_max_headers() -> Size {
     Size::from_kib(64)
 }
 
-const fn no_checks() -> OrOff<Health> {
-    OrOff::Off
-}
-
 impl Entry {
     /// An entry with every default.
     pub fn new(listen: ListenAddress, to: To) -> Self {
@@ -74,8 +85,12 @@ impl Entry {
             tls: None,
             timeout: Timeouts::default(),
             retry: OrOff::default(),
+            hedge: OrOff::Off,
+            limit: Limit::default(),
+            inject: OrOff::Off,
+            paths: BTreeMap::new(),
             eject: OrOff::default(),
-            health: no_checks(),
+            health: OrOff::Off,
             balance: Balance::default(),
             pool: Pool::default(),
             max_headers: default_max_headers(),
@@ -127,6 +142,10 @@ pub struct Timeouts {
     pub r#try: OrOff<Duration>,
     /// To make a connection to an endpoint, its TLS handshake included. Default: `1s`.
     pub connect: Duration,
+    /// The field in which a request may say how long it may take, in milliseconds, and in which each
+    /// try is told what is left of that, or `off`. `grpc-timeout` always counts.
+    /// Default: `x-request-timeout-ms`.
+    pub field: OrOff<HeaderName>,
     /// Without a byte in either direction on the workload's connection or its tunnel, while no
     /// request on it waits for its response's head, or `off`. Default: `5m`.
     pub idle: OrOff<Duration>,
@@ -138,6 +157,9 @@ impl Default for Timeouts {
             request: OrOff::On(Duration::from_secs(30)),
             r#try: OrOff::Off,
             connect: Duration::from_secs(1),
+            field: OrOff::On(HeaderName(http::HeaderName::from_static(
+                "x-request-timeout-ms",
+            ))),
             idle: OrOff::On(Duration::from_secs(300)),
         }
     }
@@ -170,6 +192,10 @@ pub struct Retry {
     pub backoff: Duration,
     /// No pause is longer; no less than `backoff`. Default: `250ms`.
     pub max_backoff: Duration,
+    /// The longest pause that an endpoint may ask for with `Retry-After` (RFC 9110, section 10.2.3)
+    /// where there is no other endpoint; a response that asks for a longer one is passed on. Or
+    /// `off`: such responses are passed on. Default: `2s`.
+    pub after: OrOff<Duration>,
     /// The methods that may be sent again once a request may have been processed.
     /// Default: `[GET, HEAD, OPTIONS, TRACE, PUT, DELETE]`, the idempotent ones (RFC 9110,
     /// section 9.2.2).
@@ -192,6 +218,7 @@ impl Default for Retry {
             body: Size::from_kib(64),
             backoff: Duration::from_millis(25),
             max_backoff: Duration::from_millis(250),
+            after: OrOff::On(Duration::from_secs(2)),
             methods: methods.map(Method).into(),
         }
     }

@@ -18,6 +18,11 @@ pub enum OrOff<T> {
 }
 
 impl<T> OrOff<T> {
+    /// Switched off, where that is the default.
+    pub(crate) const fn off() -> Self {
+        Self::Off
+    }
+
     /// The value, unless it is off.
     pub const fn on(&self) -> Option<&T> {
         match self {

@@ -1,8 +1,8 @@
 //! The rules that join several values, or bind a value in one place only.
 
 use super::{
-    Alpn, Balance, Discover, Document, Duration, Entry, Error, HashOn, Host, ListenAddress, OrOff,
-    Scheme, Size, Tls,
+    Alpn, Balance, Discover, Document, Duration, Entry, Error, HashOn, Hedge, Host, Inject, Limit,
+    ListenAddress, OrOff, Scheme, Size, Tls,
 };
 
 /// Checks a document. Values that were reported before are passed over.
@@ -60,6 +60,7 @@ impl Check<'_> {
         self.hash(name, entry);
         self.tls(name, entry);
         self.health(name, entry);
+        self.policies(name, entry);
         if entry.max_headers < Size::from_kib(1) || entry.max_headers > Size::from_kib(1024) {
             let message = format!("{} is out of range", entry.max_headers);
             self.wrong(
@@ -195,6 +196,59 @@ impl Check<'_> {
                 self.wrong(&at("grpc"), message, "write the service's full name");
             }
             _ => {}
+        }
+    }
+
+    /// The rules of what is done for requests, for the entry and for its paths.
+    fn policies(&mut self, name: &str, entry: &Entry) {
+        let of_http = entry.to.scheme().is_none_or(Scheme::is_http);
+        for (key, is_set) in [
+            ("hedge", entry.hedge != OrOff::Off),
+            ("inject", entry.inject != OrOff::Off),
+            ("limit", entry.limit != Limit::default()),
+            ("paths", !entry.paths.is_empty()),
+        ] {
+            if is_set && !of_http {
+                let message = format!("`{key}` is about requests, and this entry carries bytes");
+                self.wrong(&["ambassador", name, key], message, "leave it out");
+            }
+        }
+        self.made_for(&["ambassador", name], &entry.hedge, &entry.inject);
+        for (path, policy) in &entry.paths {
+            let at = ["ambassador", name, "paths", path];
+            let is_path = path.starts_with('/') && !path.contains(['?', '#', ' ']);
+            if !is_path || path.parse::<http::Uri>().is_err() {
+                let help = "write one like `/reports`, without a query";
+                self.wrong(&at, format!("`{path}` is not a path"), help);
+            }
+            for (key, limit) in [
+                ("request", policy.timeout.request),
+                ("try", policy.timeout.r#try),
+            ] {
+                let path = [&at[..], &["timeout", key]].concat();
+                if let Some(OrOff::On(limit)) = limit {
+                    self.above_zero(&path, limit, ", or `off` for no limit");
+                }
+            }
+            let hedge = policy.hedge.clone().unwrap_or(OrOff::Off);
+            let inject = policy.inject.clone().unwrap_or(OrOff::Off);
+            self.made_for(&at, &hedge, &inject);
+        }
+    }
+
+    fn made_for(&mut self, at: &[&str], hedge: &OrOff<Hedge>, inject: &OrOff<Inject>) {
+        if let OrOff::On(hedge) = hedge {
+            self.above_zero(&[at, &["hedge", "after"]].concat(), hedge.after, "");
+        }
+        let OrOff::On(inject) = inject else { return };
+        if let Some(delay) = &inject.delay {
+            let at = [at, &["inject", "delay", "for"]].concat();
+            self.above_zero(&at, delay.r#for, "");
+        }
+        if inject.delay.is_none() && inject.abort.is_none() {
+            let help =
+                "write `delay: {share: 10%, for: 1s}`, `abort: {share: 10%, status: 503}` or both";
+            self.wrong(&[at, &["inject"]].concat(), "nothing is made", help);
         }
     }
 

@@ -138,6 +138,7 @@ where
 #[derive(Serialize)]
 struct Answer<'a> {
     entry: &'a str,
+    path: Option<&'a str>,
     elapsed_ms: f64,
     tries: Vec<Try<'a>>,
     reason: Option<&'a str>,
@@ -166,6 +167,7 @@ fn answer(exchange: &Exchange, entry: &str) -> Option<HeaderValue> {
         let fault = story.fault.as_ref();
         let answer = Answer {
             entry,
+            path: explained.path.as_deref(),
             elapsed_ms: milliseconds(exchange.started().elapsed()),
             tries: tries.collect(),
             reason: fault.map(|(reason, _)| reason.token()),

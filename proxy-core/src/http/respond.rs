@@ -108,7 +108,7 @@ fn text_response(fault: &Fault) -> Response<Body> {
     let reason = fault.reason();
     let text = format!("{}: {}\n", reason.token(), fault.story());
     let mut response = Response::new(Body::full(text));
-    *response.status_mut() = reason.status();
+    *response.status_mut() = fault.status();
     response.headers_mut().insert(
         CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
@@ -126,7 +126,7 @@ fn text_response(fault: &Fault) -> Response<Body> {
 }
 
 fn grpc_response(fault: &Fault) -> Response<Body> {
-    let code = match fault.reason().status() {
+    let code = match fault.status() {
         StatusCode::BAD_REQUEST => "3",
         StatusCode::GATEWAY_TIMEOUT => "4",
         StatusCode::INTERNAL_SERVER_ERROR => "13",

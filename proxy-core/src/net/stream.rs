@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
@@ -107,6 +108,24 @@ impl Stream {
         let copy = io::Error::new(error.kind(), error.to_string());
         let _ = failure.set(error);
         copy
+    }
+
+    /// A write failed: the other side has most likely said why, in an alert that is there to be read,
+    /// though the runtime may not have heard of it.
+    fn ask_why(&mut self, error: io::Error) -> io::Error {
+        if let (Io::Tls(tls), Some(_)) = (&mut self.io, &self.failure)
+            && let TlsStream::Client(tls) = &mut **tls
+        {
+            let (tcp, session) = tls.get_mut();
+            let socket = SockRef::from(&*tcp);
+            while session.read_tls(&mut &*socket).is_ok_and(|read| read > 0) {
+                if let Err(why) = session.process_new_packets() {
+                    self.tell(io::Error::other(why));
+                    break;
+                }
+            }
+        }
+        error
     }
 
     /// Ready when a read may find something: bytes, the end, or an error.
@@ -215,7 +234,8 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(either!(&mut self.io, io => Pin::new(io).poll_write(cx, buf)))?;
+        let written = ready!(either!(&mut self.io, io => Pin::new(io).poll_write(cx, buf)));
+        let written = written.map_err(|error| self.ask_why(error))?;
         self.note(false);
         Poll::Ready(Ok(written))
     }
@@ -226,7 +246,8 @@ impl AsyncWrite for Stream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let io = &mut self.io;
-        let written = ready!(either!(io, io => Pin::new(io).poll_write_vectored(cx, bufs)))?;
+        let written = ready!(either!(io, io => Pin::new(io).poll_write_vectored(cx, bufs)));
+        let written = written.map_err(|error| self.ask_why(error))?;
         self.note(false);
         Poll::Ready(Ok(written))
     }

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-use super::{
-    EntryPlan, HealthPlan, HttpPlan, Plan, RetryPlan, ServicePlan, Source, Target, TcpPlan,
-};
+use super::policy;
+use super::{EntryPlan, HealthPlan, HttpPlan, Plan, ServicePlan, Source, Target, TcpPlan};
 use crate::balance::{CheckParams, EjectParams, HashOn, Policy};
 use crate::config::{
-    self, AccessLog, Alpn, Discover, Document, Entry, Errors, Host, OrOff, RetryOn, Scheme, Url,
+    self, AccessLog, Alpn, Discover, Document, Entry, Errors, Host, InFlight, OrOff, Scheme, Url,
     Workers,
 };
 use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ProbeQuestion, Protocol, ServerParams};
-use crate::resilience::retry::{self, Backoff, Condition};
+use crate::resilience::limit;
 use crate::telemetry::Which;
 use crate::tls;
 
@@ -103,7 +102,7 @@ fn compile_entry(
 ) -> EntryPlan {
     let service = match entry.to.scheme() {
         Some(Scheme::Tcp | Scheme::Tls) => ServicePlan::Tcp(TcpPlan {
-            balance: policy(&entry.balance),
+            balance: picking(&entry.balance),
             connect: entry.timeout.connect.std(),
             attempts: entry.retry.on().map_or(0, |retry| retry.attempts.value()),
             idle: duration(&entry.timeout.idle),
@@ -198,10 +197,15 @@ fn compile_http(entry: &Entry, protocol: Protocol, process: &Process) -> HttpPla
         },
         explain: process.explain,
         tunnel_idle: idle,
-        request_timeout: duration(&entry.timeout.request),
-        try_timeout: duration(&entry.timeout.r#try),
-        retry: entry.retry.on().map(compile_retry),
-        balance: policy(&entry.balance),
+        limit: match entry.limit.in_flight {
+            InFlight::Off => None,
+            InFlight::Fixed(count) => Some(limit::Params::Fixed(count.value())),
+            InFlight::Adaptive => Some(limit::Params::Adaptive),
+        },
+        deadline_field: entry.timeout.field.on().map(|name| name.0.clone()),
+        policy: policy::of_entry(entry),
+        paths: policy::of_paths(entry),
+        balance: picking(&entry.balance),
         client: ClientParams {
             protocol,
             connect: entry.timeout.connect.std(),
@@ -211,13 +215,13 @@ fn compile_http(entry: &Entry, protocol: Protocol, process: &Process) -> HttpPla
             idle: entry.pool.idle.std(),
             age: duration(&entry.pool.age),
             max_headers: entry.max_headers.len(),
-            repeatable: entry.retry.on().map_or_else(Vec::new, repeatable),
+            repeatable: policy::repeatable(entry),
             keep_host: entry.host == config::HostPolicy::Keep,
         },
     }
 }
 
-fn policy(balance: &config::Balance) -> Policy {
+fn picking(balance: &config::Balance) -> Policy {
     match balance {
         config::Balance::P2c => Policy::P2c,
         config::Balance::Least => Policy::Least,
@@ -227,46 +231,6 @@ fn policy(balance: &config::Balance) -> Policy {
             config::HashOn::Cookie(name) => HashOn::Cookie(name.clone()),
             config::HashOn::Source => HashOn::Source,
         }),
-    }
-}
-
-/// What a retry after a reset repeats.
-fn repeatable(retry: &config::Retry) -> Vec<http::Method> {
-    if retry.attempts.value() == 0 || !retry.on.contains(&RetryOn::Reset) {
-        return Vec::new();
-    }
-    retry
-        .methods
-        .iter()
-        .map(|method| method.0.clone())
-        .collect()
-}
-
-fn compile_retry(retry: &config::Retry) -> RetryPlan {
-    let condition = |on: &RetryOn| match on {
-        RetryOn::Connect => Condition::Connect,
-        RetryOn::Reset => Condition::Reset,
-        RetryOn::Timeout => Condition::Timeout,
-        RetryOn::Unavailable => Condition::Unavailable,
-        RetryOn::Status(range) => Condition::Status(range.first()..=range.last()),
-    };
-    RetryPlan {
-        params: retry::Params {
-            attempts: retry.attempts.value(),
-            on: retry.on.iter().map(condition).collect(),
-            methods: retry
-                .methods
-                .iter()
-                .map(|method| method.0.clone())
-                .collect(),
-            body: retry.body.len(),
-            backoff: Backoff {
-                base: retry.backoff.std(),
-                max: retry.max_backoff.std(),
-            },
-        },
-        budget: retry.budget.fraction(),
-        floor: retry.floor.in_a_second(),
     }
 }
 
@@ -349,6 +313,6 @@ fn from_env(url: &Url, name: &str, env: Env<'_>) -> Result<(Source, u16), (Strin
     Ok((source, port))
 }
 
-fn duration(value: &OrOff<config::Duration>) -> Option<Duration> {
+pub(super) fn duration(value: &OrOff<config::Duration>) -> Option<Duration> {
     value.on().map(|duration| duration.std())
 }

@@ -7,10 +7,12 @@
 
 mod compile;
 mod model;
+mod policy;
 #[cfg(test)]
 mod tests;
 
 pub use compile::{World, compile};
 pub use model::{
-    EntryPlan, HealthPlan, HttpPlan, Plan, RetryPlan, ServicePlan, Source, Target, TcpPlan,
+    EntryPlan, HealthPlan, HedgePlan, HttpPlan, Plan, RequestPlan, RetryPlan, ServicePlan, Source,
+    Target, TcpPlan,
 };

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use http::uri::Authority;
 
 use crate::balance::{CheckParams, EjectParams, Policy};
 use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ProbeQuestion, ServerParams};
-use crate::resilience::retry;
+use crate::resilience::{hedge, inject, limit, retry};
 use crate::telemetry::Which;
 use crate::tls::Params as TlsParams;
 
@@ -107,16 +108,51 @@ pub struct HttpPlan {
     pub explain: Allowed,
     /// How long an upgraded connection may be without a byte.
     pub tunnel_idle: Option<Duration>,
+    /// How many requests at once are let through; none for all.
+    pub limit: Option<limit::Params>,
+    /// The field in which a request may say how long it may take.
+    pub deadline_field: Option<HeaderName>,
+    /// What holds for requests.
+    pub policy: RequestPlan,
+    /// What holds for those below a path instead.
+    pub paths: Vec<(String, RequestPlan)>,
+    /// How an endpoint is chosen.
+    pub balance: Policy,
+    /// The upstream connections of one worker.
+    pub client: ClientParams,
+}
+
+impl HttpPlan {
+    /// The entry's own policy, with an empty path, and then those of its paths.
+    pub fn policies(&self) -> impl Iterator<Item = (&str, &RequestPlan)> {
+        let paths = self.paths.iter();
+        let paths = paths.map(|(path, policy)| (path.as_str(), policy));
+        std::iter::once(("", &self.policy)).chain(paths)
+    }
+}
+
+/// What is done for a request besides sending it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestPlan {
     /// From the request to the head of its response, all tries included.
     pub request_timeout: Option<Duration>,
     /// The same of one try.
     pub try_timeout: Option<Duration>,
     /// When a request is sent again; none for never.
     pub retry: Option<RetryPlan>,
-    /// How an endpoint is chosen.
-    pub balance: Policy,
-    /// The upstream connections of one worker.
-    pub client: ClientParams,
+    /// When a second try is sent beside a slow one; none for never.
+    pub hedge: Option<HedgePlan>,
+    /// Faults that are made on purpose.
+    pub inject: Option<inject::Params>,
+}
+
+/// When a second try is sent beside a slow one, and how much of that is allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HedgePlan {
+    /// The layer's settings.
+    pub params: hedge::Params,
+    /// Second tries as a share of requests.
+    pub budget: f64,
 }
 
 /// When a request is sent again, and how much of that is allowed.

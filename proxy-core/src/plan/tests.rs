@@ -38,7 +38,10 @@ fn the_shortest_file_gets_every_default() {
         http.client.connections, 256,
         "a quarter of the process's limit"
     );
-    assert_eq!(http.retry.as_ref().map(|retry| retry.budget), Some(0.2));
+    assert_eq!(
+        http.policy.retry.as_ref().map(|retry| retry.budget),
+        Some(0.2)
+    );
 }
 
 #[test]

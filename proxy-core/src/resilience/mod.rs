@@ -1,4 +1,7 @@
-//! What keeps a request alive or ends it in time: one folder a layer, each usable alone.
+//! What keeps a request alive, ends it in time or turns it away: one folder a layer, each usable alone.
 
+pub mod hedge;
+pub mod inject;
+pub mod limit;
 pub mod retry;
 pub mod timeout;

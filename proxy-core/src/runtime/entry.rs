@@ -11,7 +11,7 @@ use crate::balance::{Endpoint, EndpointSet, Probe, Target as EndpointTarget, che
 use crate::discovery::{self, Found, Question, Resolution, Resolver, watch_dns, watch_file};
 use crate::http::probe;
 use crate::plan::{EntryPlan, HealthPlan, ServicePlan, Source, Target};
-use crate::resilience::retry::Budget;
+use crate::stack::Shared;
 use crate::telemetry::EntryTelemetry;
 use crate::tls::{self, Connector, Reach, Unusable};
 
@@ -20,7 +20,8 @@ use crate::tls::{self, Connector, Reach, Unusable};
 pub(super) struct Entry {
     pub(super) plan: EntryPlan,
     pub(super) endpoints: Arc<EndpointSet>,
-    pub(super) budget: Arc<Budget>,
+    /// What its HTTP stacks share; none for raw TCP.
+    pub(super) shared: Option<Arc<Shared>>,
     pub(super) telemetry: Arc<EntryTelemetry>,
     tls: Option<Arc<Secured>>,
     feeder: Arc<Feeder>,
@@ -35,6 +36,18 @@ struct Secured {
 }
 
 impl Secured {
+    /// What the plan asks for, which `before` may have already.
+    fn of(plan: &EntryPlan, before: Option<&Entry>) -> Result<Option<Arc<Self>>, Unusable> {
+        let Some(params) = &plan.tls else {
+            return Ok(None);
+        };
+        let known = before.and_then(|before| before.tls.as_ref());
+        if let Some(known) = known.filter(|known| known.connector.params() == params) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        Self::start(params.clone(), &plan.name).map(|secured| Some(Arc::new(secured)))
+    }
+
     fn start(params: tls::Params, entry: &Arc<str>) -> Result<Self, Unusable> {
         let connector = Arc::new(Connector::new(params)?);
         let (followed, entry) = (Arc::clone(&connector), Arc::clone(entry));
@@ -98,13 +111,7 @@ impl Entry {
         same_resolver: bool,
         workers: usize,
     ) -> Result<Self, Unusable> {
-        let tls = match (&plan.tls, before.and_then(|before| before.tls.as_ref())) {
-            (None, _) => None,
-            (Some(params), Some(before)) if params == before.connector.params() => {
-                Some(Arc::clone(before))
-            }
-            (Some(params), _) => Some(Arc::new(Secured::start(params.clone(), &plan.name)?)),
-        };
+        let tls = Secured::of(&plan, before)?;
         let telemetry = before.map(|b| Arc::clone(&b.telemetry));
         let telemetry = telemetry
             .unwrap_or_else(|| Arc::new(EntryTelemetry::new(Arc::clone(&plan.name), workers)));
@@ -123,11 +130,7 @@ impl Entry {
                 (endpoints, Arc::new(feeder))
             }
         };
-        let settings = retry_settings(&plan);
-        let budget = match before {
-            Some(before) if retry_settings(&before.plan) == settings => Arc::clone(&before.budget),
-            _ => Arc::new(Budget::new(settings.0, settings.1)),
-        };
+        let shared = shared(&plan, before);
         let checker = plan.health.clone().map(|health| {
             let checks = check(
                 Arc::clone(&endpoints),
@@ -142,7 +145,7 @@ impl Entry {
         Ok(Self {
             plan,
             endpoints,
-            budget,
+            shared,
             telemetry,
             tls,
             feeder,
@@ -161,18 +164,21 @@ impl Entry {
             telemetry: Arc::clone(&self.telemetry),
             endpoints: Arc::clone(&self.endpoints),
             resolutions: self.feeder.resolutions.clone(),
+            limit: self.shared.as_ref().and_then(|shared| shared.limit.clone()),
         }
     }
 }
 
-fn retry_settings(plan: &EntryPlan) -> (f64, u32) {
-    match &plan.service {
-        ServicePlan::Http(http) => http
-            .retry
-            .as_ref()
-            .map_or((0.0, 0), |retry| (retry.budget, retry.floor)),
-        ServicePlan::Tcp(_) => (0.0, 0),
-    }
+/// What the HTTP stacks of an entry share; none for raw TCP.
+fn shared(plan: &EntryPlan, before: Option<&Entry>) -> Option<Arc<Shared>> {
+    let ServicePlan::Http(http) = &plan.service else {
+        return None;
+    };
+    let before = before.and_then(|before| match &before.plan.service {
+        ServicePlan::Http(plan) => Some((&**plan, &**before.shared.as_ref()?)),
+        ServicePlan::Tcp(_) => None,
+    });
+    Some(Arc::new(Shared::new(http, before)))
 }
 
 impl Feeder {

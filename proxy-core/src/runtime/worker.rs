@@ -23,7 +23,7 @@ use crate::http::{ServerParams, serve};
 use crate::lifecycle::Phase;
 use crate::net::{Acceptor, Connections};
 use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
-use crate::stack::{Downstream, TcpStack, Upstream, downstream, upstream};
+use crate::stack::{Downstream, Shared, TcpStack, Upstream, downstream, upstream};
 use crate::telemetry::AccessLog;
 
 /// How often pools are tidied.
@@ -338,7 +338,10 @@ impl Served {
 
 fn http(entry: &Entry, plan: &HttpPlan, index: usize, log: &AccessLog) -> HttpStack {
     let counters = entry.telemetry.worker(index);
-    let upstream = upstream(plan, &entry.endpoints, &entry.budget, counters, entry.tls());
+    // An entry of HTTP has it; a fresh one differs in nothing but what it has counted.
+    let shared = entry.shared.clone();
+    let shared = shared.unwrap_or_else(|| Arc::new(Shared::new(plan, None)));
+    let upstream = upstream(plan, &entry.endpoints, &shared, counters, entry.tls());
     let downstream = downstream(&entry.plan.name, plan, counters, log, upstream.seam.clone());
     HttpStack {
         downstream,

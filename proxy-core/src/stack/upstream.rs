@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use tower::ServiceBuilder;
+use http::{HeaderName, Request, Response};
+use tower::{Service, ServiceBuilder};
 
-use super::Seam;
+use super::paths::Paths;
+use super::{Budgets, Seam, Shared};
 use crate::balance::{Balance, Endpoint, EndpointSet};
+use crate::body::Body;
+use crate::fault::Fault;
 use crate::http::Client;
-use crate::plan::HttpPlan;
-use crate::resilience::retry::{Budget, RetryLayer};
-use crate::resilience::timeout::{Bound, TimeoutLayer};
+use crate::plan::{HttpPlan, RequestPlan};
+use crate::resilience::hedge::HedgeLayer;
+use crate::resilience::inject::InjectLayer;
+use crate::resilience::limit::LimitLayer;
+use crate::resilience::retry::RetryLayer;
+use crate::resilience::timeout::{AllowanceLayer, Bound, TimeoutLayer};
 use crate::telemetry::EntryCounters;
 use crate::tls::{Connector, Reach};
 
@@ -34,39 +41,82 @@ impl std::fmt::Debug for Upstream {
     }
 }
 
-/// Composes the upstream stack of one entry on one worker. The endpoints and the budget are shared by all workers.
+/// Composes the upstream stack of one entry on one worker: one stack for its own policy and one for
+/// each of its paths, over the same connections.
 pub fn upstream(
     plan: &HttpPlan,
     endpoints: &Arc<EndpointSet>,
-    budget: &Arc<Budget>,
+    shared: &Shared,
     counters: &Arc<EntryCounters>,
     tls: Option<&Arc<Connector>>,
 ) -> Upstream {
     let balance = balance(plan, endpoints, counters, tls);
     let tidy = balance.clone();
-    let retry = plan
+    let field = &plan.deadline_field;
+    let mut policies = plan.policies().zip(&shared.budgets);
+    let stacks = policies.by_ref().map(|((path, policy), budgets)| {
+        let seam = stack(policy, field.as_ref(), budgets, balance.clone());
+        (path.to_owned(), seam)
+    });
+    let mut stacks: Vec<(String, Seam)> = stacks.collect();
+    let (_, own) = stacks.swap_remove(0);
+    let seam = match (&shared.limit, stacks.is_empty()) {
+        (None, true) => own,
+        (limit, _) => Seam::new(
+            ServiceBuilder::new()
+                // Above everything that may send: what is too much is turned away at once.
+                .option_layer(limit.clone().map(LimitLayer::new))
+                // The policies of the request's path.
+                .service(Paths::new(stacks, own)),
+        ),
+    };
+    Upstream {
+        seam,
+        sweep: Arc::new(move || tidy.services().iter().for_each(Client::sweep)),
+    }
+}
+
+/// Composes the stack of one policy.
+fn stack<S>(policy: &RequestPlan, field: Option<&HeaderName>, budgets: &Budgets, balance: S) -> Seam
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    let retry = policy
         .retry
         .as_ref()
-        .map(|retry| RetryLayer::lending(retry.params.clone(), Arc::clone(budget)));
+        .map(|retry| RetryLayer::lending(retry.params.clone(), Arc::clone(&budgets.retry)));
+    let hedge = policy
+        .hedge
+        .as_ref()
+        .map(|hedge| HedgeLayer::new(hedge.params.clone(), Arc::clone(&budgets.hedge)));
     let service = ServiceBuilder::new()
         // Outermost: all tries and the pauses between them share one deadline.
-        .option_layer(
-            plan.request_timeout
-                .map(|limit| TimeoutLayer::new(limit, Bound::Request)),
-        )
+        .layer(TimeoutLayer::heeding(
+            policy.request_timeout,
+            field.cloned(),
+        ))
+        // Below the deadline, which a delay made on purpose runs into like any other.
+        .option_layer(policy.inject.clone().map(InjectLayer::new))
         // Above the balancer, so that each try picks anew.
         .option_layer(retry)
+        // Below the retries: both tries of a race are one to them.
+        .option_layer(hedge)
+        // Below everything that repeats: each try is told what is left.
+        .layer(AllowanceLayer::new(field.cloned()))
         // Innermost: ends a single try, which the retry above may repeat.
         .option_layer(
-            plan.try_timeout
+            policy
+                .try_timeout
                 .map(|limit| TimeoutLayer::new(limit, Bound::Try)),
         )
         // Picks an endpoint, and sends over the connections that this worker has to it.
         .service(balance);
-    Upstream {
-        seam: Seam::new(service),
-        sweep: Arc::new(move || tidy.services().iter().for_each(Client::sweep)),
-    }
+    Seam::new(service)
 }
 
 fn balance(

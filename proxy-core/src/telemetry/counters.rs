@@ -21,11 +21,19 @@ pub enum Denied {
     Unsafe,
     /// More of the body was sent than is kept for replay.
     Body,
+    /// The endpoint asked for too long a pause.
+    RetryAfter,
 }
 
 impl Denied {
     /// Every value, in the order of its discriminant.
-    pub const ALL: [Self; 4] = [Self::Budget, Self::Attempts, Self::Unsafe, Self::Body];
+    pub const ALL: [Self; 5] = [
+        Self::Budget,
+        Self::Attempts,
+        Self::Unsafe,
+        Self::Body,
+        Self::RetryAfter,
+    ];
 
     /// The metric label.
     pub fn token(self) -> &'static str {
@@ -34,6 +42,7 @@ impl Denied {
             Self::Attempts => "attempts",
             Self::Unsafe => "unsafe",
             Self::Body => "body",
+            Self::RetryAfter => "retry_after",
         }
     }
 }
@@ -45,6 +54,8 @@ pub struct EntryCounters {
     faults: [AtomicU64; REASONS],
     retries: [AtomicU64; REASONS + 1],
     denied: [AtomicU64; Denied::ALL.len()],
+    /// Second tries that were not the faster ones, and that were.
+    hedges: [AtomicU64; 2],
     /// From the request's head to the end of the response's body.
     pub duration: Histogram,
     /// Requests whose response has not ended.
@@ -76,6 +87,7 @@ impl Default for EntryCounters {
             faults: Default::default(),
             retries: Default::default(),
             denied: Default::default(),
+            hedges: Default::default(),
             duration: Histogram::default(),
             in_flight: AtomicI64::new(0),
             tries: AtomicU64::new(0),
@@ -114,11 +126,17 @@ impl EntryCounters {
         self.denied[why as usize].fetch_add(1, Relaxed);
     }
 
+    /// Counts a second try that was sent beside a slow one, by whether its answer was taken.
+    pub fn hedged(&self, won: bool) {
+        self.hedges[usize::from(won)].fetch_add(1, Relaxed);
+    }
+
     fn add_to(&self, totals: &Self) {
         let counters = self.codes.iter().zip(&totals.codes);
         let counters = counters.chain(self.faults.iter().zip(&totals.faults));
         let counters = counters.chain(self.retries.iter().zip(&totals.retries));
         let counters = counters.chain(self.denied.iter().zip(&totals.denied));
+        let counters = counters.chain(self.hedges.iter().zip(&totals.hedges));
         let counters = counters.chain([
             (&self.tries, &totals.tries),
             (&self.connects, &totals.connects),
@@ -208,6 +226,12 @@ impl Totals {
         tokens
             .zip(&self.0.retries)
             .map(|(token, count)| (token, count.load(Relaxed)))
+    }
+
+    /// Second tries, by what became of them.
+    pub fn hedges(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.0.hedges.iter().map(|count| count.load(Relaxed));
+        ["lost", "won"].into_iter().zip(counts)
     }
 
     /// Retries that were not made, by why.

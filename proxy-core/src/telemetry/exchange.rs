@@ -36,6 +36,8 @@ pub struct Story {
 pub struct Explained {
     /// The tries that have ended, in order.
     pub tries: Vec<Tried>,
+    /// The path whose policies held.
+    pub path: Option<String>,
     /// Retries that are left of what the entry's requests have earned.
     pub budget: Option<f64>,
 }
@@ -74,6 +76,14 @@ struct Inner {
     timed_out: AtomicBool,
     explains: AtomicBool,
     wants_fresh: AtomicBool,
+    /// When the request must be answered, in nanoseconds from its start; 0 for never.
+    deadline: AtomicU64,
+    /// Whether the request itself asks for that.
+    deadline_asked: AtomicBool,
+    /// Whether there is an endpoint that was not tried yet.
+    alternative: AtomicBool,
+    /// Whether a try is given up because another one was faster.
+    outrun: AtomicBool,
     received: AtomicU64,
     head: Mutex<Option<request::Parts>>,
     story: Mutex<Story>,
@@ -89,6 +99,10 @@ impl Exchange {
             timed_out: AtomicBool::new(false),
             explains: AtomicBool::new(false),
             wants_fresh: AtomicBool::new(false),
+            deadline: AtomicU64::new(0),
+            deadline_asked: AtomicBool::new(false),
+            alternative: AtomicBool::new(false),
+            outrun: AtomicBool::new(false),
             received: AtomicU64::new(0),
             head: Mutex::new(None),
             story: Mutex::default(),
@@ -113,6 +127,49 @@ impl Exchange {
     /// Notes that a try was given up for being slow.
     pub fn note_timeout(&self) {
         self.0.timed_out.store(true, Relaxed);
+    }
+
+    /// Notes when the request must be answered, counted from its start, and whether it says so itself.
+    pub fn note_deadline(&self, limit: Option<Duration>, asked: bool) {
+        let nanos = limit.map_or(0, |limit| {
+            u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)
+        });
+        self.0.deadline.store(nanos, Relaxed);
+        self.0.deadline_asked.store(asked, Relaxed);
+    }
+
+    /// When the request must be answered.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.0.deadline.load(Relaxed) {
+            0 => None,
+            nanos => self.0.started.checked_add(Duration::from_nanos(nanos)),
+        }
+    }
+
+    /// The same, where the request says so itself.
+    pub fn asked_deadline(&self) -> Option<Instant> {
+        let asked = self.0.deadline_asked.load(Relaxed);
+        asked.then(|| self.deadline()).flatten()
+    }
+
+    /// Notes whether there is an endpoint that was not tried yet.
+    pub fn note_alternative(&self, is_there: bool) {
+        self.0.alternative.store(is_there, Relaxed);
+    }
+
+    /// Whether there is an endpoint that was not tried yet.
+    pub fn has_alternative(&self) -> bool {
+        self.0.alternative.load(Relaxed)
+    }
+
+    /// Notes that tries that end now are given up because another one was faster.
+    pub fn note_outrun(&self, outrun: bool) {
+        self.0.outrun.store(outrun, Relaxed);
+    }
+
+    /// Whether tries that end now are given up because another one was faster.
+    pub fn is_outrun(&self) -> bool {
+        self.0.outrun.load(Relaxed)
     }
 
     /// Whether a try was given up for being slow.

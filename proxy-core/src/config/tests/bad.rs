@@ -480,3 +480,39 @@ fn tls_settings_fit_each_other() {
         "5:18 unknown value `h3` | did you mean `h2`?",
     );
 }
+
+#[test]
+fn policies_fit_their_entry() {
+    assert_mistake(
+        &entry("limit: {in-flight: 0}"),
+        "5:24 0 is out of range | write a number from 1 to 1000000, `adaptive` or `off`",
+    );
+    assert_mistake(
+        &entry("hedge: {after: 0s}"),
+        "5:20 no time at all | write more than `0s`",
+    );
+    assert_mistake(
+        &entry("inject: {}"),
+        "5:5 nothing is made | write `delay: {share: 10%, for: 1s}`, `abort: {share: 10%, status: 503}` or both",
+    );
+    assert_mistake(
+        &entry("inject: {abort: {share: 5%, status: 200}}"),
+        "5:41 200 is out of range | write a number from 400 to 599",
+    );
+    assert_mistake(
+        &entry("paths: {reports: {retry: off}}"),
+        "5:13 `reports` is not a path | write one like `/reports`, without a query",
+    );
+    assert_mistake(
+        &entry("paths: {/reports: {timeout: {request: 0s}}}"),
+        "5:43 no time at all | write more than `0s`, or `off` for no limit",
+    );
+    assert_mistake(
+        &entry("paths: {/reports: {balance: least}}"),
+        "5:24 unknown key `balance` | the keys here are `timeout`, `retry`, `hedge` and `inject`",
+    );
+    assert_mistake(
+        "ambassador: {a: {listen: localhost:1, to: tcp://a:1, hedge: {after: 1s}}}",
+        "1:54 `hedge` is about requests, and this entry carries bytes | leave it out",
+    );
+}

@@ -139,6 +139,7 @@ ambassador:
       request: 30s
       try: off
       connect: 1s
+      field: x-request-timeout-ms
       idle: 5m
     retry:
       attempts: 2
@@ -148,7 +149,13 @@ ambassador:
       body: 64KiB
       backoff: 25ms
       max-backoff: 250ms
+      after: 2s
       methods: [GET, HEAD, OPTIONS, TRACE, PUT, DELETE]
+    hedge: off
+    limit:
+      in-flight: off
+    inject: off
+    paths: {}
     eject:
       failures: 5
       share: 20%
@@ -253,4 +260,26 @@ fn health_checks_are_read_and_written_out() {
         Some(&health),
         "{written}"
     );
+}
+
+#[test]
+fn policies_are_read_and_written_out() {
+    for more in [
+        "limit: {in-flight: 100}",
+        "limit: {in-flight: adaptive}",
+        "hedge: {after: 50ms}",
+        "inject: {delay: {share: 10%, for: 2s}, abort: {share: 5%}}",
+        "timeout: {field: off}",
+        "timeout: {field: X-Time}",
+        "paths: {/reports: {timeout: {request: 1m, try: off}, retry: off}, /a/b: {hedge: {budget: 1%}}}",
+    ] {
+        let read = config(&entry(more));
+        let written = effective(&read);
+        assert_eq!(config(&written), read, "{written}");
+    }
+    let read = config(&entry("paths: {/reports: {retry: {attempts: 1}}}"));
+    let policy = first(&read).paths.get("/reports").expect("it is there");
+    let retry = policy.retry.as_ref().and_then(OrOff::on).expect("it is on");
+    assert_eq!(retry.attempts.value(), 1);
+    assert_eq!(policy.timeout.request, None);
 }

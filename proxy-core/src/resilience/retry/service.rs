@@ -4,10 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
 
-use http::{HeaderName, Method, Request, Response, request};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName, Method, Request, Response, request};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::replay::Recording;
@@ -36,6 +39,8 @@ pub struct Params {
     pub body: usize,
     /// Pauses between tries.
     pub backoff: Backoff,
+    /// The longest pause that an endpoint may ask for; none: what asks for one is passed on.
+    pub after: Option<Duration>,
 }
 
 /// Wraps services in [`Retry`]; all of them share one budget.
@@ -262,8 +267,12 @@ impl Shared {
         let (mut retries, mut stale) = (0, 0);
         loop {
             let is_stale = stale < STALE && matches!(&result, Err(fault) if fault.is_stale());
-            let next = match self.allow(&original, &result, retries, is_stale) {
-                Ok(request) => request,
+            let allowed = self.pause(&original, &result, retries).and_then(|pause| {
+                let next = self.allow(&original, &result, retries, is_stale)?;
+                Ok((next, pause))
+            });
+            let (next, pause) = match allowed {
+                Ok(allowed) => allowed,
                 Err(why) => {
                     original.deny(why);
                     return result;
@@ -279,7 +288,7 @@ impl Shared {
                     exchange.want_fresh();
                 }
             } else {
-                tokio::time::sleep(self.params.backoff.pause(retries)).await;
+                tokio::time::sleep(pause).await;
                 retries += 1;
             }
             std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
@@ -303,6 +312,33 @@ impl Shared {
                 .any(|c| c.matches_fault(fault))
                 .then_some(Some(fault.reason())),
         }
+    }
+
+    /// How long to wait before the next try. An endpoint that asks for a pause gets it, unless there
+    /// is another one; where that is too long, the response is passed on, which says so too.
+    fn pause(
+        &self,
+        original: &Original,
+        result: &Result<Response<Body>, Fault>,
+        retries: u32,
+    ) -> Result<Duration, Denied> {
+        let pause = self.params.backoff.pause(retries);
+        let asked = match result {
+            Ok(response) => retry_after(response.headers(), SystemTime::now()),
+            Err(_) => None,
+        };
+        let exchange = original.exchange.as_ref();
+        let Some(asked) = asked.filter(|_| !exchange.is_some_and(Exchange::has_alternative)) else {
+            return Ok(pause);
+        };
+        let pause = pause + asked;
+        let fits = exchange
+            .and_then(Exchange::deadline)
+            .is_none_or(|deadline| Instant::now() + pause < deadline);
+        let is_short = self.params.after.is_some_and(|most| asked <= most);
+        (fits && is_short)
+            .then_some(pause)
+            .ok_or(Denied::RetryAfter)
     }
 
     /// The next request, or why there is none. The budget is asked last: only a retry that is made
@@ -333,6 +369,16 @@ impl Shared {
             Err(Denied::Budget)
         }
     }
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110, 10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 impl Original {

@@ -26,6 +26,7 @@ fn params() -> Params {
             base: Duration::from_millis(25),
             max: Duration::from_millis(250),
         },
+        after: Some(Duration::from_secs(2)),
     }
 }
 

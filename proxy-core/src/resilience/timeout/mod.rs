@@ -2,11 +2,14 @@
 //!
 //! The clock starts anew with each chunk of the request's body that is handed on, so that a long
 //! upload is no timeout and a stalled one is. The response's body is not bounded here: see
-//! `timeout.idle`.
+//! `timeout.idle`. A request may ask for less time than it would get; then its own time counts, from
+//! its head on, and each try is told what is left.
 
+mod allowance;
 mod service;
 #[cfg(test)]
 mod tests;
 mod timers;
 
+pub use allowance::{Allowance, AllowanceLayer};
 pub use service::{Bound, Timeout, TimeoutLayer};

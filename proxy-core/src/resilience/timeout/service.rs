@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Request;
+use http::{HeaderName, Request};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
+use super::allowance::asked;
 use super::timers::{Timer, Timers};
 use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
@@ -36,17 +37,39 @@ impl Bound {
     }
 }
 
+/// Whose limit it is.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    Setting(Bound),
+    Asked,
+}
+
 /// Wraps services in [`Timeout`].
 #[derive(Debug, Clone)]
 pub struct TimeoutLayer {
-    limit: Duration,
+    limit: Option<Duration>,
     bound: Bound,
+    field: Option<HeaderName>,
 }
 
 impl TimeoutLayer {
     /// Bounds a request or a try to `limit`.
     pub fn new(limit: Duration, bound: Bound) -> Self {
-        Self { limit, bound }
+        Self {
+            limit: Some(limit),
+            bound,
+            field: None,
+        }
+    }
+
+    /// Bounds a request to `limit`, if there is one, or to what it asks for in `grpc-timeout` or in
+    /// `field`, if that is less.
+    pub fn heeding(limit: Option<Duration>, field: Option<HeaderName>) -> Self {
+        Self {
+            limit,
+            bound: Bound::Request,
+            field,
+        }
     }
 }
 
@@ -58,6 +81,7 @@ impl<S> Layer<S> for TimeoutLayer {
             inner,
             limit: self.limit,
             bound: self.bound,
+            field: self.field.clone(),
             timers: Timers::default(),
         }
     }
@@ -67,8 +91,9 @@ impl<S> Layer<S> for TimeoutLayer {
 #[derive(Debug, Clone)]
 pub struct Timeout<S> {
     inner: S,
-    limit: Duration,
+    limit: Option<Duration>,
     bound: Bound,
+    field: Option<HeaderName>,
     timers: Timers,
 }
 
@@ -91,7 +116,17 @@ where
             Some(exchange) if self.bound == Bound::Request => exchange.started(),
             _ => Instant::now(),
         };
-        let upload = (!request.body().is_end_stream()).then(|| {
+        let asked = match self.bound {
+            Bound::Request => asked(request.headers(), self.field.as_ref()),
+            Bound::Try => None,
+        };
+        let asked = asked.filter(|asked| self.limit.is_none_or(|limit| *asked < limit));
+        if let Some(exchange) = &exchange {
+            exchange.note_deadline(asked.or(self.limit), asked.is_some());
+        }
+        // What a request asks for is all that it gets; our own limit is one of standstill.
+        let moves = asked.is_none() && self.limit.is_some() && !request.body().is_end_stream();
+        let upload = moves.then(|| {
             let progress = Arc::new(Progress {
                 begun,
                 last: AtomicU64::new(0),
@@ -103,9 +138,11 @@ where
         });
         TimeoutFuture {
             inner: Some(self.inner.call(request)),
-            timer: self.timers.start(begun + self.limit),
-            limit: self.limit,
-            bound: self.bound,
+            timer: asked
+                .or(self.limit)
+                .map(|limit| self.timers.start(begun + limit)),
+            limit: asked.or(self.limit).unwrap_or_default(),
+            bound: asked.map_or(Limit::Setting(self.bound), |_| Limit::Asked),
             upload,
             exchange,
         }
@@ -148,9 +185,9 @@ pin_project! {
     pub struct TimeoutFuture<F> {
         #[pin]
         inner: Option<F>,
-        timer: Timer,
+        timer: Option<Timer>,
         limit: Duration,
-        bound: Bound,
+        bound: Limit,
         upload: Option<Arc<Progress>>,
         exchange: Option<Exchange>,
     }
@@ -170,14 +207,17 @@ where
         if let Poll::Ready(done) = inner.poll(cx) {
             return Poll::Ready(done);
         }
-        while this.timer.poll(cx).is_ready() {
+        let Some(timer) = this.timer else {
+            return Poll::Pending;
+        };
+        while timer.poll(cx).is_ready() {
             // An upload that went on moves the end: the time counts from its last step.
             let moved = this
                 .upload
                 .as_ref()
                 .map(|upload| upload.last() + *this.limit);
             if let Some(later) = moved.filter(|later| *later > Instant::now()) {
-                this.timer.reset(later);
+                timer.reset(later);
                 continue;
             }
             if let Some(exchange) = this.exchange {
@@ -185,11 +225,13 @@ where
             }
             // What was given up ends now, not when somebody drops this future.
             this.inner.set(None);
-            let detail = format!(
-                "no response within timeout.{} of {:?}",
-                this.bound.name(),
-                this.limit
-            );
+            let limit = this.limit;
+            let detail = match this.bound {
+                Limit::Setting(bound) => {
+                    format!("no response within timeout.{} of {limit:?}", bound.name())
+                }
+                Limit::Asked => format!("no response within the {limit:?} that the request allows"),
+            };
             return Poll::Ready(Err(Fault::maybe_seen(Reason::ResponseTimeout, detail)));
         }
         Poll::Pending
