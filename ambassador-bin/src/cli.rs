@@ -41,6 +41,20 @@ pub(crate) enum Command {
         /// Print the whole configuration with every default.
         #[arg(long)]
         effective: bool,
+        /// See whether sample requests get what the file says that they are to get.
+        #[arg(long, value_name = "FILE")]
+        samples: Option<PathBuf>,
+    },
+    /// Tell what a request would get: entry, path, endpoint, timeouts, retries. Nothing is sent.
+    Explain {
+        #[command(flatten)]
+        options: Options,
+        /// The request as the workload would send it, as 'GET http://localhost:9000/users'.
+        #[arg(value_name = "REQUEST")]
+        request: String,
+        /// A field of the request, as 'x-user: ann'; may be repeated.
+        #[arg(short = 'H', long = "header", value_name = "FIELD")]
+        headers: Vec<String>,
     },
     /// Print the JSON Schema of the configuration file.
     Schema,

@@ -3,17 +3,30 @@
 use std::num::NonZero;
 
 use proxy_core::config::{self, Document, Errors, Flags};
-use proxy_core::plan::{World, compile};
+use proxy_core::plan::{Plan, World, compile};
 use proxy_core::runtime::Loaded;
 use proxy_core::tls::Material;
 
 use crate::cli::Options;
+
+/// A configuration, and what it means on this machine.
+pub(crate) struct Read {
+    pub(crate) document: Document,
+    pub(crate) plan: Plan,
+}
 
 /// Reads and compiles; the error is the whole text that the operator is shown.
 pub(crate) fn load(options: &Options) -> Result<Loaded, String> {
     document(options)
         .and_then(|document| compiled(&document))
         .map_err(|errors| errors.to_string())
+}
+
+/// The same, with the document.
+pub(crate) fn read(options: &Options) -> Result<Read, Errors> {
+    let document = document(options)?;
+    let plan = compiled(&document)?.plan;
+    Ok(Read { document, plan })
 }
 
 fn document(options: &Options) -> Result<Document, Errors> {

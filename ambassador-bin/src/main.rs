@@ -2,13 +2,16 @@
 
 mod cli;
 mod demo;
+mod explain;
 mod load;
 mod logs;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use proxy_core::config::{Errors, effective as effective_of};
 
 use cli::{Cli, Command};
 
@@ -20,7 +23,16 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         None | Some(Command::Run(_)) => run(cli.options()),
-        Some(Command::Check { options, effective }) => check(options, *effective),
+        Some(Command::Check {
+            options,
+            effective,
+            samples,
+        }) => check(options, *effective, samples.as_deref()),
+        Some(Command::Explain {
+            options,
+            request,
+            headers,
+        }) => explain(options, request, headers),
         Some(Command::Schema) => schema(),
         Some(Command::Demo) => demo::run(),
     };
@@ -77,14 +89,26 @@ fn run(options: &cli::Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check(options: &cli::Options, effective: bool) -> Result<(), Failure> {
-    let loaded = load::load(options).map_err(Failure::Usage)?;
+fn check(options: &cli::Options, effective: bool, samples: Option<&Path>) -> Result<(), Failure> {
+    let usage = |errors: Errors| Failure::Usage(errors.to_string());
+    let read = load::read(options).map_err(usage)?;
+    let samples = samples.map(|file| explain::check(&read, file));
+    let samples = samples.transpose().map_err(usage)?;
     if effective {
-        return print(&loaded.effective);
+        return print(&effective_of(&read.document.config));
     }
-    let count = loaded.plan.entries.len();
+    let count = read.plan.entries.len();
     let noun = if count == 1 { "entry" } else { "entries" };
-    print(&format!("ok: {count} {noun}\n"))
+    let samples = samples.map(|count| format!(", {count} samples"));
+    print(&format!(
+        "ok: {count} {noun}{}\n",
+        samples.unwrap_or_default()
+    ))
+}
+
+fn explain(options: &cli::Options, request: &str, headers: &[String]) -> Result<(), Failure> {
+    let read = load::read(options).map_err(|errors| Failure::Usage(errors.to_string()))?;
+    print(&explain::explain(&read, request, headers).map_err(Failure::Usage)?)
 }
 
 fn schema() -> Result<(), Failure> {

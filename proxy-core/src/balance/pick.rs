@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use http::HeaderMap;
+use http::uri::Authority;
 use tokio::time::Instant;
 
 use super::ring::Ring;
-use super::{EjectParams, Endpoint, Policy};
+use super::{EjectParams, Endpoint, Policy, Target};
 
 /// Random draws before the whole set is searched for an endpoint that admits the request.
 const DRAWS: usize = 4;
@@ -45,6 +47,35 @@ pub(super) struct Wanted<'a> {
     pub(super) tried: &'a [SocketAddr],
     /// For a choice by hash.
     pub(super) key: Option<u64>,
+}
+
+/// The endpoint that a policy of hash gives to a request with these fields, when nothing is ejected and
+/// nothing is in flight; none where the request has no key. Endpoints come with their weights.
+pub fn owner(
+    policy: &Policy,
+    endpoints: &[(SocketAddr, u32)],
+    headers: &HeaderMap,
+) -> Option<SocketAddr> {
+    let key = policy.key(Some(headers), None)?;
+    let endpoints = endpoints.iter().map(|(address, weight)| {
+        Endpoint::new(Target {
+            address: *address,
+            authority: Authority::from_static("endpoint"),
+            weight: *weight,
+            tier: 0,
+        })
+    });
+    let picker = Picker::new(endpoints.collect(), policy);
+    let index = picker.pick(&Wanted {
+        eject: None,
+        heed: false,
+        tried: &[],
+        key: Some(key),
+    })?;
+    picker
+        .endpoints()
+        .get(index)
+        .map(|endpoint| endpoint.address())
 }
 
 impl Picker {

@@ -9,11 +9,17 @@ use super::{Config, tree::is_plain_text};
 /// Read again, it gives a configuration equal to that of the document it came from. A `$` in a
 /// value is doubled, so that nothing of it is taken for a variable.
 pub fn effective(config: &Config) -> String {
-    let mut out = String::new();
     // It cannot fail: every key of a configuration is a string, and every number is whole.
-    if let Ok(Value::Object(settings)) = serde_json::to_value(config) {
-        write_map(&mut out, &settings, 0);
+    match serde_json::to_value(config) {
+        Ok(Value::Object(settings)) => yaml(&settings),
+        _ => String::new(),
     }
+}
+
+/// A map as YAML. A `$` in a value is doubled.
+pub fn yaml(map: &Map<String, Value>) -> String {
+    let mut out = String::new();
+    write_map(&mut out, map, 0);
     out
 }
 

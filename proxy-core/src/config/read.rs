@@ -19,16 +19,7 @@ const MOST_BYTES: usize = 1 << 20;
 /// # Errors
 /// The file cannot be read, or its content is wrong: see [`parse`].
 pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Document, Errors> {
-    let name = path.display().to_string();
-    let mut bytes = Vec::new();
-    let limit = MOST_BYTES as u64 + 1;
-    match File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
-        Ok(_) => parse_bytes(&bytes, &name, env),
-        Err(error) => {
-            let help = "name another file with `-c FILE`";
-            Err(whole(&name, format!("cannot read the file: {error}"), help))
-        }
-    }
+    parse(&text_of(path)?, &path.display().to_string(), env)
 }
 
 /// Reads a configuration from bytes, which must be UTF-8.
@@ -40,25 +31,38 @@ pub fn parse_bytes(
     file: &str,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Document, Errors> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => parse(text, file, env),
-        Err(error) => {
-            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            let line = before.matches('\n').count() + 1;
-            let text = before.rsplit('\n').next().unwrap_or_default().to_owned();
-            let spot = Spot {
-                line,
-                column: text.chars().count() + 1,
-                width: 1,
-            };
-            let place = Place::File {
-                file: file.to_owned(),
-                spot,
-                text: text + "\u{fffd}",
-            };
-            Err(Error::new("the file is not UTF-8", "save it as UTF-8", place).into())
-        }
+    parse(decoded(bytes, file)?, file, env)
+}
+
+/// The text of a file; what is beyond 1 MiB of it is cut off but for a byte.
+pub(super) fn text_of(path: &Path) -> Result<String, Errors> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    let limit = MOST_BYTES as u64 + 1;
+    if let Err(error) = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+        let help = "name another file";
+        return Err(whole(&name, format!("cannot read the file: {error}"), help));
     }
+    decoded(&bytes, &name).map(str::to_owned)
+}
+
+fn decoded<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, Errors> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let line = before.matches('\n').count() + 1;
+        let text = before.rsplit('\n').next().unwrap_or_default().to_owned();
+        let spot = Spot {
+            line,
+            column: text.chars().count() + 1,
+            width: 1,
+        };
+        let place = Place::File {
+            file: file.to_owned(),
+            spot,
+            text: text + "\u{fffd}",
+        };
+        Error::new("the file is not UTF-8", "save it as UTF-8", place).into()
+    })
 }
 
 /// Reads a configuration from text; `file` is the name that errors show.

@@ -6,13 +6,16 @@
 //! two plans can be compared entry by entry at a reload.
 
 mod compile;
+mod foretell;
 mod model;
 mod policy;
 #[cfg(test)]
 mod tests;
 
 pub use compile::{World, compile};
+pub use foretell::{Asked, foretell};
 pub use model::{
     EntryPlan, HealthPlan, HedgePlan, HttpPlan, Plan, RequestPlan, RetryPlan, ServicePlan, Source,
     Target, TcpPlan,
 };
+pub use policy::is_below;

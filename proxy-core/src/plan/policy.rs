@@ -117,3 +117,31 @@ fn compile_inject(inject: &config::Inject) -> inject::Params {
         abort,
     }
 }
+
+/// Whether `path` is `prefix` or begins with all of its segments.
+pub fn is_below(path: &str, prefix: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_below;
+
+    #[test]
+    fn paths_match_by_whole_segments() {
+        for (path, prefix) in [
+            ("/a", "/a"),
+            ("/a/b", "/a"),
+            ("/a/", "/a"),
+            ("/a", "/a/"),
+            ("/b", "/"),
+        ] {
+            assert!(is_below(path, prefix), "{path} {prefix}");
+        }
+        for (path, prefix) in [("/ab", "/a"), ("/", "/a"), ("/b/a", "/a")] {
+            assert!(!is_below(path, prefix), "{path} {prefix}");
+        }
+    }
+}

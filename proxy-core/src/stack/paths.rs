@@ -9,6 +9,7 @@ use tower::Service;
 use super::Seam;
 use crate::body::Body;
 use crate::fault::Fault;
+use crate::plan::is_below;
 use crate::telemetry::Exchange;
 
 /// A stack for each path, and one for all others. Paths match by whole segments.
@@ -48,33 +49,5 @@ impl Service<Request<Body>> for Paths {
             exchange.explained(|told| told.path = Some(prefix.clone()));
         }
         seam.clone().call(request)
-    }
-}
-
-/// Whether `path` is `prefix` or begins with all of its segments.
-pub(super) fn is_below(path: &str, prefix: &str) -> bool {
-    let prefix = prefix.trim_end_matches('/');
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_below;
-
-    #[test]
-    fn paths_match_by_whole_segments() {
-        for (path, prefix) in [
-            ("/a", "/a"),
-            ("/a/b", "/a"),
-            ("/a/", "/a"),
-            ("/a", "/a/"),
-            ("/b", "/"),
-        ] {
-            assert!(is_below(path, prefix), "{path} {prefix}");
-        }
-        for (path, prefix) in [("/ab", "/a"), ("/", "/a"), ("/b/a", "/a")] {
-            assert!(!is_below(path, prefix), "{path} {prefix}");
-        }
     }
 }

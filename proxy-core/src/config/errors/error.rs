@@ -157,11 +157,11 @@ impl fmt::Display for Errors {
             write!(f, "{error}\n\n")?;
         }
         match self.all.len() {
-            1 => f.write_str("1 error in the configuration"),
+            1 => f.write_str("1 error"),
             count if count >= MOST_ERRORS => {
-                write!(f, "{count} errors in the configuration; there may be more")
+                write!(f, "{count} errors; there may be more")
             }
-            count => write!(f, "{count} errors in the configuration"),
+            count => write!(f, "{count} errors"),
         }
     }
 }
