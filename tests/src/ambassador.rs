@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -230,6 +230,11 @@ impl Ambassador {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         rustix::process::kill_process(self.pid(), signal).expect("the process runs");
+    }
+
+    /// Limits a resource of the process from now on.
+    pub fn limit(&self, resource: Resource, limit: Rlimit) {
+        rustix::process::prlimit(Some(self.pid()), resource, limit).expect("the process runs");
     }
 
     /// The memory of the process.
