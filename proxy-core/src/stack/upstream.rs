@@ -41,8 +41,7 @@ impl std::fmt::Debug for Upstream {
     }
 }
 
-/// Composes the upstream stack of one entry on one worker: one stack for its own policy and one for
-/// each of its paths, over the same connections.
+/// Composes the upstream stack of one entry on one worker.
 pub fn upstream(
     plan: &HttpPlan,
     endpoints: &Arc<EndpointSet>,
@@ -52,15 +51,33 @@ pub fn upstream(
 ) -> Upstream {
     let balance = balance(plan, endpoints, counters, tls);
     let tidy = balance.clone();
+    Upstream {
+        seam: policies(plan, shared, balance),
+        sweep: Arc::new(move || tidy.services().iter().for_each(Client::sweep)),
+    }
+}
+
+/// Composes everything that stands above the balancer: one stack for the entry's own policy and one
+/// for each of its paths, over the same endpoints. Whatever sends must lay down the heads of
+/// requests, as [`RetryLayer::lending`] says.
+pub fn policies<S>(plan: &HttpPlan, shared: &Shared, balance: S) -> Seam
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
     let field = &plan.deadline_field;
-    let mut policies = plan.policies().zip(&shared.budgets);
-    let stacks = policies.by_ref().map(|((path, policy), budgets)| {
+    let all = plan.policies().zip(&shared.budgets);
+    let stacks = all.map(|((path, policy), budgets)| {
         let seam = stack(policy, field.as_ref(), budgets, balance.clone());
         (path.to_owned(), seam)
     });
     let mut stacks: Vec<(String, Seam)> = stacks.collect();
     let (_, own) = stacks.swap_remove(0);
-    let seam = match (&shared.limit, stacks.is_empty()) {
+    match (&shared.limit, stacks.is_empty()) {
         (None, true) => own,
         (limit, _) => Seam::new(
             ServiceBuilder::new()
@@ -69,10 +86,6 @@ pub fn upstream(
                 // The policies of the request's path.
                 .service(Paths::new(stacks, own)),
         ),
-    };
-    Upstream {
-        seam,
-        sweep: Arc::new(move || tidy.services().iter().for_each(Client::sweep)),
     }
 }
 

@@ -74,7 +74,11 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.budget.deposit();
+        // A retry is no further request: only the first try earns.
+        let exchange = request.extensions().get::<Exchange>();
+        if exchange.is_none_or(|exchange| exchange.story(|story| story.tried.is_empty())) {
+            self.budget.deposit();
+        }
         if !request.body().is_end_stream() || !self.params.methods.contains(request.method()) {
             return Box::pin(self.inner.call(request));
         }
