@@ -8,7 +8,7 @@ mod logs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command};
 
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Some(Command::Check { options, effective }) => check(options, *effective),
         Some(Command::Schema) => schema(),
         Some(Command::Demo) => demo::run(),
+        Some(Command::Completions { shell }) => completions(*shell),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,6 +90,12 @@ fn check(options: &cli::Options, effective: bool) -> Result<(), Failure> {
 
 fn schema() -> Result<(), Failure> {
     print(&format!("{:#}\n", proxy_core::config::schema()))
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ambassador", &mut script);
+    print(&String::from_utf8_lossy(&script))
 }
 
 /// Writes to standard output. A reader that has read enough, such as `head`, is no failure.

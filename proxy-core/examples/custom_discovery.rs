@@ -74,7 +74,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     announce(Vec::new());
     println!("none is told: {}", ask(&users, 6).await?);
     let known = registry.borrow();
-    println!("stale: {}, {} endpoint", known.is_stale(), known.found.len());
+    println!(
+        "stale: {}, {} endpoint",
+        known.is_stale(),
+        known.found.len()
+    );
     Ok(())
 }
 

@@ -93,8 +93,8 @@ async fn main() {
 fn show<E>(what: &str, answer: Result<Result<Response<Body>, Fault>, E>) {
     let calls = CALLS.swap(0, Relaxed);
     match answer {
-        Ok(Ok(response)) => println!("{what}: {} after {calls} calls", response.status()),
-        Ok(Err(fault)) => println!("{what}: {} after {calls} calls", fault.story()),
+        Ok(Ok(response)) => println!("{what}: {}, calls: {calls}", response.status()),
+        Ok(Err(fault)) => println!("{what}: {}, calls: {calls}", fault.story()),
         Err(_) => println!("{what}: given up"),
     }
 }

@@ -46,8 +46,7 @@ fn the_shortest_file_gets_every_default() {
 /// The layers' defaults, for who uses them without a file, are those of the file.
 #[test]
 fn the_defaults_of_the_layers_are_those_of_the_file() {
-    let text =
-        "workers: 1\nambassador: {users: {listen: localhost:9000, to: 'http://users.default:8080'}}";
+    let text = "workers: 1\nambassador: {users: {listen: localhost:9000, to: 'http://users.default:8080'}}";
     let plan = plan(text);
     let ServicePlan::Http(http) = &plan.entries[0].service else {
         panic!("not HTTP")

@@ -98,9 +98,12 @@ impl Handle {
     }
 
     /// Waits until it is ready: until every entry has had an answer for its names, or a failed
-    /// look-up, or 10 s have passed. False when it drains instead.
+    /// look-up, or 10 s have passed. False when it drains, or has ended, instead.
     pub async fn ready(&self) -> bool {
-        self.view.lifecycle.ready().await
+        tokio::select! {
+            ready = self.view.lifecycle.ready() => ready,
+            () = self.view.asked.closed() => false,
+        }
     }
 
     /// Drains it as SIGTERM would, and returns when it has ended. A second call does nothing.
