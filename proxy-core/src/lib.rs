@@ -87,9 +87,9 @@
 //! ## Endpoints from a source of your own
 //!
 //! A source is a `watch::Receiver` of a [`Resolution`](discovery::Resolution), which keeps the last
-//! good set. [`feed`](balance::feed()) brings an [`EndpointSet`](balance::EndpointSet) to what sources know, and
-//! [`Balance`](balance::Balance) is the service that picks from it, with a service of your choice for
-//! each endpoint.
+//! good set. [`feed`](balance::feed()) brings an [`EndpointSet`](balance::EndpointSet) to what sources
+//! know, and [`Balance`](balance::Balance) is the service that picks from it, with a service of your
+//! choice for each endpoint.
 //!
 //! ```
 //! use std::net::SocketAddr;
