@@ -1,11 +1,8 @@
 //! From the command line's options to a compiled plan.
 
-use std::num::NonZero;
-
 use proxy_core::config::{self, Document, Errors, Flags};
-use proxy_core::plan::{Plan, World, compile};
+use proxy_core::plan::Plan;
 use proxy_core::runtime::Loaded;
-use proxy_core::tls::Material;
 
 use crate::cli::Options;
 
@@ -18,14 +15,14 @@ pub(crate) struct Read {
 /// Reads and compiles; the error is the whole text that the operator is shown.
 pub(crate) fn load(options: &Options) -> Result<Loaded, String> {
     document(options)
-        .and_then(|document| compiled(&document))
+        .and_then(|document| Loaded::compile(&document))
         .map_err(|errors| errors.to_string())
 }
 
 /// The same, with the document.
 pub(crate) fn read(options: &Options) -> Result<Read, Errors> {
     let document = document(options)?;
-    let plan = compiled(&document)?.plan;
+    let plan = Loaded::compile(&document)?.plan;
     Ok(Read { document, plan })
 }
 
@@ -42,19 +39,4 @@ fn document(options: &Options) -> Result<Document, Errors> {
         None => flags.document(),
         Some(file) => flags.apply(config::read(file, &|name| std::env::var(name).ok())?),
     }
-}
-
-/// What a document means on this machine.
-pub(crate) fn compiled(document: &Document) -> Result<Loaded, Errors> {
-    let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let world = World {
-        cpus,
-        env: &|name| std::env::var(name).ok(),
-        usable: &|params| Material::load(params).map(drop),
-    };
-    let plan = compile(document, &world)?;
-    Ok(Loaded {
-        plan,
-        effective: config::effective(&document.config),
-    })
 }

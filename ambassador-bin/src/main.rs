@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use proxy_core::config::{Errors, effective as effective_of};
 
 use cli::{Cli, Command};
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         }) => explain(options, request, headers),
         Some(Command::Schema) => schema(),
         Some(Command::Demo) => demo::run(),
+        Some(Command::Completions { shell }) => completions(*shell),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -113,6 +114,12 @@ fn explain(options: &cli::Options, request: &str, headers: &[String]) -> Result<
 
 fn schema() -> Result<(), Failure> {
     print(&format!("{:#}\n", proxy_core::config::schema()))
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ambassador", &mut script);
+    print(&String::from_utf8_lossy(&script))
 }
 
 /// Writes to standard output. A reader that has read enough, such as `head`, is no failure.

@@ -3,9 +3,7 @@
 //! Readiness is a latch of named conditions; draining is a one-way switch that whoever serves can await.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// How far a drain has come.
@@ -23,7 +21,7 @@ pub enum Phase {
 /// Readiness and drain of one process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
-    waiting: Arc<Mutex<BTreeSet<String>>>,
+    waiting: watch::Sender<BTreeSet<String>>,
     phase: watch::Sender<Phase>,
 }
 
@@ -31,19 +29,23 @@ impl Lifecycle {
     /// A process that waits for nothing.
     pub fn new() -> Self {
         Self {
-            waiting: Arc::default(),
+            waiting: watch::Sender::default(),
             phase: watch::Sender::new(Phase::Running),
         }
     }
 
     /// Not ready until [`Lifecycle::done`] is called with the same name.
     pub fn wait_for(&self, condition: &str) {
-        self.waiting.lock().insert(condition.to_owned());
+        self.waiting.send_modify(|waiting| {
+            waiting.insert(condition.to_owned());
+        });
     }
 
     /// The named condition holds, or no longer matters.
     pub fn done(&self, condition: &str) {
-        self.waiting.lock().remove(condition);
+        self.waiting.send_modify(|waiting| {
+            waiting.remove(condition);
+        });
     }
 
     /// What readiness waits for: nothing when ready. A draining process is never ready.
@@ -51,7 +53,17 @@ impl Lifecycle {
         if self.phase() > Phase::Running {
             return vec!["draining".to_owned()];
         }
-        self.waiting.lock().iter().cloned().collect()
+        self.waiting.borrow().iter().cloned().collect()
+    }
+
+    /// Waits until it is ready; false when it drains instead.
+    pub async fn ready(&self) -> bool {
+        let (mut waiting, mut phase) = (self.waiting.subscribe(), self.phase.subscribe());
+        tokio::select! {
+            biased;
+            _ = phase.wait_for(|phase| *phase > Phase::Running) => false,
+            _ = waiting.wait_for(BTreeSet::is_empty) => true,
+        }
     }
 
     /// The phase at this moment.
@@ -98,5 +110,17 @@ mod tests {
         life.advance(Phase::Draining);
         life.advance(Phase::Running);
         assert_eq!(life.unready(), ["draining"]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_readiness_hears_of_it_or_of_a_drain() {
+        let life = Lifecycle::new();
+        life.wait_for("users");
+        let late = life.clone();
+        let (ready, ()) = tokio::join!(life.ready(), async { late.done("users") });
+        assert!(ready);
+        life.wait_for("cart");
+        let (ready, ()) = tokio::join!(life.ready(), async { late.advance(Phase::Draining) });
+        assert!(!ready);
     }
 }

@@ -4,6 +4,12 @@ use super::world::{Ending, Run};
 
 /// Fails with the invariant that does not hold.
 pub(crate) fn invariants(run: &Run) {
+    ends(run);
+    budgets(run);
+    bounds(run);
+}
+
+fn ends(run: &Run) {
     let seed = run.seed;
     // No request is lost: each has ended, and a failure has its reason.
     assert_eq!(
@@ -21,6 +27,18 @@ pub(crate) fn invariants(run: &Run) {
         let most = run.request_timeout + std::time::Duration::from_millis(2);
         assert!(*took <= most, "seed {seed}: {took:?} of {most:?}");
     }
+    // A good service is served well.
+    if run.all_healthy && run.limit.is_none() {
+        assert_eq!(
+            run.failed(),
+            0,
+            "seed {seed}: healthy endpoints, failed requests"
+        );
+    }
+}
+
+fn budgets(run: &Run) {
+    let seed = run.seed;
     // Retries of what an endpoint may have seen stay within the budget, at every moment.
     for (at, requests, paid) in &run.budget {
         let most = run.share * *requests as f64 + run.floor * (at.as_secs_f64() + 1.0) + 1.0;
@@ -37,6 +55,10 @@ pub(crate) fn invariants(run: &Run) {
         "seed {seed}: {} hedges",
         run.hedges
     );
+}
+
+fn bounds(run: &Run) {
+    let seed = run.seed;
     // The ejection cap is kept.
     let cap = (run.endpoints as f64 * run.at_most).floor() as usize;
     assert!(
@@ -54,14 +76,6 @@ pub(crate) fn invariants(run: &Run) {
             run.most_under_way <= limit * tries,
             "seed {seed}: {} under way",
             run.most_under_way
-        );
-    }
-    // A good service is served well.
-    if run.all_healthy && run.limit.is_none() {
-        assert_eq!(
-            run.failed(),
-            0,
-            "seed {seed}: healthy endpoints, failed requests"
         );
     }
 }

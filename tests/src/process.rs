@@ -1,4 +1,4 @@
-//! HTTP upstreams in a process of their own, for what can only happen to a process: `kill -9`.
+//! Programs beside the one under test: HTTP upstreams that can be killed, and the library's examples.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -53,4 +53,19 @@ impl OriginProcess {
             .await
             .expect("killed");
     }
+}
+
+/// The command of an example of `proxy-core`, which `cargo test --workspace` builds with the tests.
+///
+/// # Panics
+///
+/// When it was not built.
+pub fn example(name: &str) -> Command {
+    let program = built_beside().join("examples").join(name);
+    assert!(
+        program.is_file(),
+        "{} is missing: cargo build --workspace --examples",
+        program.display()
+    );
+    Command::new(program)
 }

@@ -5,12 +5,17 @@ use anyhow::Result;
 use crate::cargo::{ambassador, cargo};
 use crate::{packages, step};
 
-/// Installs what is missing, builds the ambassador and runs the workspace's tests with it.
+/// Installs what is missing, builds the ambassador and the library's examples, and runs the workspace's tests with them.
 ///
-/// The tests find the program by `REMORA_AMBASSADOR`.
+/// The tests find the program by `REMORA_AMBASSADOR`, and the examples beside themselves.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     packages::ensure(&packages::FOR_TESTS)?;
     let program = ambassador()?;
+    // Of the whole workspace, as the tests are: so both are built with the same features, once.
+    step::run(
+        "build the examples",
+        &mut cargo(&["build", "--workspace", "--examples"]),
+    )?;
     let mut command = cargo(&["test", "--workspace"]);
     if !words.iter().any(|word| word == "--no-fail-fast") {
         // One failure must not hide another.

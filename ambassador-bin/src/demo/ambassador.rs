@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use proxy_core::admin::EntryView;
 use proxy_core::config;
-use proxy_core::runtime::{self, Handle, Source};
+use proxy_core::runtime::{self, Handle};
 
 use super::table::Ejected;
 use crate::Failure;
-use crate::load::compiled;
 
 /// The entry's name.
 const ENTRY: &str = "shop";
@@ -52,15 +51,9 @@ pub(super) fn configuration(names: SocketAddr, name: &str, port: u16) -> String 
 impl Ambassador {
     /// Compiles the configuration and runs it; returns when the name is resolved.
     pub(super) fn start(text: &str) -> Result<Self, Failure> {
-        let loaded = config::parse(text, "the demo", &|_| None)
-            .and_then(|document| compiled(&document))
+        let document = config::parse(text, "the demo", &|_| None)
             .map_err(|errors| Failure::Usage(errors.to_string()))?;
-        let again = loaded.clone();
-        let source = Source {
-            file: None,
-            load: Box::new(move || Ok(again.clone())),
-        };
-        let handle = runtime::start("ambassador", loaded, source)?;
+        let handle = Handle::from_document(&document)?;
         let entry = handle.view().entries.load().first().cloned();
         let ambassador = Self {
             handle,

@@ -85,7 +85,7 @@ fn the_configuration_is_five_good_lines() {
     let shown = introduction(&text);
     assert!(shown.lines().all(|line| line.len() <= WIDTH), "{shown}");
     let document = proxy_core::config::parse(&text, "the demo", &|_| None).unwrap();
-    let loaded = crate::load::compiled(&document).unwrap();
+    let loaded = proxy_core::runtime::Loaded::compile(&document).unwrap();
     assert_eq!(loaded.plan.entries.len(), 1);
 }
 

@@ -7,6 +7,7 @@
 mod check;
 mod eject;
 mod endpoint;
+mod feed;
 mod load;
 mod pick;
 mod policy;
@@ -19,6 +20,7 @@ mod tests;
 pub use check::{Params as CheckParams, Probe, check};
 pub use eject::Params as EjectParams;
 pub use endpoint::{Endpoint, Occupied, Outcome};
+pub use feed::{Feed, feed, refresh};
 pub use pick::owner;
 pub use policy::{HashOn, Policy};
 pub use service::{Balance, FIRST_LOOKUP, outcome_of_fault};

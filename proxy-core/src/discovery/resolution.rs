@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::LookupError;
+use crate::fault::Reason;
 
 /// One endpoint that a source found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,13 +53,16 @@ impl Resolution {
         self.failure.is_some()
     }
 
-    /// The latest look-up found these.
-    pub(super) fn accept(
-        &mut self,
-        name: &str,
-        mut found: Vec<Found>,
-        partial: Option<LookupError>,
-    ) {
+    /// The latest look-up found these; `partial` says why some may be missing. `name` is what is logged.
+    ///
+    /// An empty set is no good set: it counts as a look-up that failed, and what is known stays.
+    pub fn accept(&mut self, name: &str, mut found: Vec<Found>, partial: Option<LookupError>) {
+        if found.is_empty() {
+            return self.reject(partial.unwrap_or_else(|| LookupError {
+                reason: Reason::DestinationUnavailable,
+                text: format!("{name} has no endpoint"),
+            }));
+        }
         found.sort_unstable();
         found.dedup();
         if *self.found != *found {
@@ -74,7 +78,7 @@ impl Resolution {
     }
 
     /// The latest look-up failed: what is known stays.
-    pub(super) fn reject(&mut self, failure: LookupError) {
+    pub fn reject(&mut self, failure: LookupError) {
         self.failed += 1;
         self.failure = Some(failure);
     }
@@ -88,4 +92,21 @@ pub fn fixed(addresses: impl IntoIterator<Item = SocketAddr>) -> watch::Receiver
         ..Resolution::default()
     };
     watch::Sender::new(resolution).subscribe()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_set_never_replaces_a_good_one() {
+        let mut resolution = Resolution::default();
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        resolution.accept("users", vec![address.into(), address.into()], None);
+        assert_eq!(*resolution.found, [Found::from(address)]);
+        resolution.accept("users", Vec::new(), None);
+        assert_eq!(*resolution.found, [Found::from(address)]);
+        assert!(resolution.is_stale());
+        assert_eq!((resolution.succeeded, resolution.failed), (1, 1));
+    }
 }

@@ -65,7 +65,8 @@ pub struct Service {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{text}")]
 pub struct LookupError {
-    /// [`Reason::DnsTimeout`] or [`Reason::DnsError`].
+    /// What a request is told that finds no endpoint: [`Reason::DnsTimeout`], [`Reason::DnsError`], or
+    /// [`Reason::DestinationUnavailable`] from a source that is no name server.
     pub reason: Reason,
     /// What happened, with the name that was asked for.
     pub text: String,

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::config::parse;
+use crate::http::ClientParams;
+use crate::resilience::retry;
 
 const WORLD: World<'_> = World {
     cpus: 4,
@@ -42,6 +44,19 @@ fn the_shortest_file_gets_every_default() {
         http.policy.retry.as_ref().map(|retry| retry.budget),
         Some(0.2)
     );
+}
+
+/// The layers' defaults, for who uses them without a file, are those of the file.
+#[test]
+fn the_defaults_of_the_layers_are_those_of_the_file() {
+    let text = "workers: 1\nambassador: {users: {listen: localhost:9000, to: 'http://users.default:8080'}}";
+    let plan = plan(text);
+    let ServicePlan::Http(http) = &plan.entries[0].service else {
+        panic!("not HTTP")
+    };
+    assert_eq!(http.client, ClientParams::default());
+    let retry = http.policy.retry.as_ref().map(|retry| &retry.params);
+    assert_eq!(retry, Some(&retry::Params::default()));
 }
 
 #[test]

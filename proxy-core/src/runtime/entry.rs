@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use futures_util::future::select_all;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::admin::EntryView;
-use crate::balance::{Endpoint, EndpointSet, Probe, Target as EndpointTarget, check};
+use crate::balance::{Endpoint, EndpointSet, Feed, Probe, check, feed, refresh};
 use crate::discovery::{self, Found, Question, Resolution, Resolver, watch_dns, watch_file};
 use crate::http::probe;
 use crate::plan::{EntryPlan, HealthPlan, ServicePlan, Source, Target};
@@ -204,12 +203,16 @@ impl Feeder {
             None => follow(target, resolver, Arc::default()),
         };
         let resolutions: Vec<_> = targets.iter().map(start).collect();
-        feed(targets, &resolutions, endpoints);
-        let task = tokio::spawn(keep_feeding(
-            targets.to_vec(),
-            resolutions.clone(),
-            Arc::clone(endpoints),
-        ));
+        let feeds = targets.iter().zip(&resolutions);
+        let feeds = feeds.map(|(target, resolution)| Feed {
+            resolution: resolution.clone(),
+            authority: target.authority.clone(),
+            weight: target.weight,
+        });
+        let feeds: Vec<Feed> = feeds.collect();
+        // Before anybody asks: what is known already serves from the first request on.
+        refresh(endpoints, &feeds);
+        let task = tokio::spawn(feed(Arc::clone(endpoints), feeds));
         Self {
             task: task.abort_handle(),
             resolutions,
@@ -237,47 +240,5 @@ fn follow(
         Source::Dns(name) => dns(name, Question::Addresses(target.port)),
         Source::Srv(name) => dns(name, Question::Services),
         Source::File(path) => watch_file(path.clone(), known.clone()),
-    }
-}
-
-async fn keep_feeding(
-    targets: Vec<Target>,
-    mut resolutions: Vec<watch::Receiver<Resolution>>,
-    endpoints: Arc<EndpointSet>,
-) {
-    loop {
-        let changes = resolutions
-            .iter_mut()
-            .map(|resolution| Box::pin(changed(resolution)));
-        select_all(changes).await;
-        feed(&targets, &resolutions, &endpoints);
-    }
-}
-
-/// The next change; never, where there will be none.
-async fn changed(resolution: &mut watch::Receiver<Resolution>) {
-    if resolution.changed().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-fn feed(targets: &[Target], resolutions: &[watch::Receiver<Resolution>], endpoints: &EndpointSet) {
-    let mut all = Vec::new();
-    let mut failure = None;
-    let mut settled = true;
-    for (target, resolution) in targets.iter().zip(resolutions) {
-        let resolution = resolution.borrow();
-        settled &= resolution.is_settled();
-        failure = failure.or_else(|| resolution.failure.clone());
-        all.extend(resolution.found.iter().map(|found| EndpointTarget {
-            address: found.address,
-            authority: target.authority.clone(),
-            weight: target.weight.saturating_mul(found.weight),
-            tier: found.tier,
-        }));
-    }
-    // Before every name has answered once, what there is already serves; nothing is no answer yet.
-    if settled || !all.is_empty() {
-        endpoints.update(all, failure);
     }
 }

@@ -5,29 +5,45 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::process::{Error, Loaded, Process, Source};
+use tokio::sync::oneshot;
+
+use super::loaded::{Loaded, Source};
+use super::process::{Error, Process};
 use super::signals::Signals;
 use crate::admin::{Asked, View};
+use crate::config::{self, Document};
+
+/// The role whose section of a document is run.
+const ROLE: &str = "ambassador";
 
 /// A running process. Dropping it leaves the process running.
+///
+/// It has threads of its own, so that it can be started and drained from any thread and from any
+/// tokio runtime, or from none. What it logs goes to the `tracing` subscriber of the program; its
+/// access log goes to standard output, unless `access-log: off` says otherwise.
 #[derive(Debug)]
 pub struct Handle {
     view: Arc<View>,
     addresses: Vec<(Arc<str>, SocketAddr)>,
     thread: Option<JoinHandle<Result<(), Error>>>,
+    ended: oneshot::Receiver<()>,
 }
 
 /// Starts what [`run`](super::run) runs and returns once every listener is bound.
 ///
-/// It answers to no signal: those are the surrounding program's.
+/// It answers to no signal: those are the surrounding program's. The calling thread is blocked for
+/// as long as binding takes, which is milliseconds.
 ///
 /// # Errors
 /// Whatever keeps the process from starting.
 pub fn start(role: &'static str, loaded: Loaded, source: Source) -> Result<Handle, Error> {
     let (sender, started) = std::sync::mpsc::channel();
+    let (ending, ended) = oneshot::channel::<()>();
     let thread = std::thread::Builder::new()
         .name("control".into())
         .spawn(move || {
+            // Dropped after everything else of this thread.
+            let _ending = ending;
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
@@ -43,12 +59,33 @@ pub fn start(role: &'static str, loaded: Loaded, source: Source) -> Result<Handl
             view,
             addresses,
             thread: Some(thread),
+            ended,
         }),
         Err(_) => Err(join(thread).err().unwrap_or_else(vanished)),
     }
 }
 
 impl Handle {
+    /// Starts what a text in the grammar of the configuration file says, and returns once every
+    /// listener is bound. `${NAME}` reads the environment of this process.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every mistake in the text, or whatever keeps the process from starting.
+    pub fn from_yaml(text: &str) -> Result<Self, Error> {
+        let env = |name: &str| std::env::var(name).ok();
+        Self::from_document(&config::parse(text, "the configuration", &env)?)
+    }
+
+    /// The same of a document, such as one that [`Flags`](config::Flags) make without any text.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with everything that cannot be run on this machine, or whatever keeps the
+    /// process from starting.
+    pub fn from_document(document: &Document) -> Result<Self, Error> {
+        let loaded = Loaded::compile(document)?;
+        start(ROLE, loaded.clone(), Source::fixed(loaded))
+    }
+
     /// What the admin interface sees of it.
     pub fn view(&self) -> &Arc<View> {
         &self.view
@@ -60,12 +97,38 @@ impl Handle {
         of_entry.map(|(_, address)| *address).collect()
     }
 
+    /// Waits until it is ready: until every entry has had an answer for its names, or a failed
+    /// look-up, or 10 s have passed. False when it drains, or has ended, instead.
+    pub async fn ready(&self) -> bool {
+        tokio::select! {
+            ready = self.view.lifecycle.ready() => ready,
+            () = self.view.asked.closed() => false,
+        }
+    }
+
     /// Drains it as SIGTERM would, and returns when it has ended. A second call does nothing.
+    ///
+    /// Blocks the calling thread, for `drain.delay` and `drain.timeout` at the most. Async code
+    /// awaits [`Handle::drained`].
     ///
     /// # Errors
     /// [`Error::Cut`] when requests did not finish in time.
     pub fn drain(&mut self) -> Result<(), Error> {
         let _ = self.view.asked.send(Asked::Drain);
+        self.thread.take().map_or(Ok(()), join)
+    }
+
+    /// The same as [`Handle::drain`], without blocking a thread. A call that was given up can be
+    /// made again.
+    ///
+    /// # Errors
+    /// [`Error::Cut`] when requests did not finish in time.
+    pub async fn drained(&mut self) -> Result<(), Error> {
+        let _ = self.view.asked.send(Asked::Drain);
+        if self.thread.is_some() {
+            // An error says that the sender is gone, and with it all that the thread had to do.
+            let _ = (&mut self.ended).await;
+        }
         self.thread.take().map_or(Ok(()), join)
     }
 }
@@ -81,29 +144,11 @@ fn vanished() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::World;
-
-    const WORLD: World<'_> = World {
-        cpus: 1,
-        env: &|_| None,
-        usable: &|_| Ok(()),
-    };
 
     fn started(listen: &str) -> Result<Handle, Error> {
-        let text = format!(
+        Handle::from_yaml(&format!(
             "admin: off\nworkers: 1\nambassador: {{shop: {{listen: '{listen}', to: 'http://127.0.0.1:9'}}}}"
-        );
-        let document = crate::config::parse(&text, "test", &|_| None).unwrap();
-        let loaded = Loaded {
-            plan: crate::plan::compile(&document, &WORLD).unwrap(),
-            effective: text,
-        };
-        let again = loaded.clone();
-        let source = Source {
-            file: None,
-            load: Box::new(move || Ok(again.clone())),
-        };
-        start("ambassador", loaded, source)
+        ))
     }
 
     #[test]
@@ -114,6 +159,50 @@ mod tests {
         assert!(handle.addresses("cart").is_empty());
         handle.drain().unwrap();
         std::net::TcpStream::connect(address).unwrap_err();
+        handle.drain().unwrap();
+    }
+
+    /// Starts and drains within the runtime that runs this, which goes on meanwhile.
+    async fn lives_within_a_runtime() {
+        let mut handle = started("127.0.0.1:0").unwrap();
+        assert!(handle.ready().await);
+        let address = handle.addresses("shop")[0];
+        let connection = tokio::net::TcpStream::connect(address).await.unwrap();
+        drop(connection);
+        handle.drained().await.unwrap();
+        assert!(!handle.ready().await);
+        handle.drained().await.unwrap();
+        tokio::net::TcpStream::connect(address).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn it_lives_beside_a_runtime_of_one_thread() {
+        lives_within_a_runtime().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn it_lives_beside_a_runtime_of_many_threads() {
+        lives_within_a_runtime().await;
+    }
+
+    #[test]
+    fn mistakes_in_the_text_are_an_error_of_the_start() {
+        let error = started("nowhere").unwrap_err();
+        assert!(matches!(error, Error::Config(_)), "{error:?}");
+        assert!(error.to_string().contains("nowhere"), "{error}");
+    }
+
+    #[test]
+    fn a_document_of_flags_alone_is_enough() {
+        let flags = config::Flags {
+            listen: vec!["127.0.0.1:0".to_owned()],
+            to: vec!["http://127.0.0.1:9".to_owned()],
+            admin: Some("off".to_owned()),
+            workers: Some("1".to_owned()),
+            ..config::Flags::default()
+        };
+        let mut handle = Handle::from_document(&flags.document().unwrap()).unwrap();
+        assert_eq!(handle.addresses("default").len(), 1);
         handle.drain().unwrap();
     }
 

@@ -8,9 +8,11 @@ mod drain;
 mod entry;
 mod handle;
 mod layout;
+mod loaded;
 mod process;
 mod signals;
 mod worker;
 
 pub use handle::{Handle, start};
-pub use process::{Error, Loaded, Source, run};
+pub use loaded::{Loaded, Source};
+pub use process::{Error, run};

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -15,9 +14,11 @@ use tokio::sync::mpsc;
 use super::drain::{drain, tell_all};
 use super::entry::Entry;
 use super::layout::{BindError, Key, Layout, bind, keys};
+use super::loaded::{Loaded, Source};
 use super::signals::{Asked as Signalled, Signals};
 use super::worker::{Command, Worker};
 use crate::admin::{self, Asked, View};
+use crate::config;
 use crate::discovery::Resolver;
 use crate::files::Changes;
 use crate::lifecycle::Lifecycle;
@@ -32,26 +33,12 @@ const FIRST_LOOKUPS: Duration = Duration::from_secs(10);
 /// How long the reader of the access log may take for what is still queued at the end.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// What a configuration became.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    /// What to run.
-    pub plan: Plan,
-    /// The effective configuration, as the admin interface shows it.
-    pub effective: String,
-}
-
-/// Where the configuration comes from, so that it can be read again.
-pub struct Source {
-    /// The file, if there is one: it is watched.
-    pub file: Option<PathBuf>,
-    /// Reads and compiles; the error is what the operator is shown.
-    pub load: Box<dyn Fn() -> Result<Loaded, String> + Send>,
-}
-
 /// Why a process ended badly.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The configuration is wrong; [`start`](super::start) and [`run`] get it compiled and never say so.
+    #[error(transparent)]
+    Config(#[from] config::Errors),
     /// A listener could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -77,6 +64,13 @@ pub enum Error {
 }
 
 /// Runs until it is told to stop. Logs the addresses that it listens on, then `ready` once every entry is resolved.
+///
+/// It makes the calling thread its control thread and answers to the process's signals, so that it is
+/// for programs that are nothing but a proxy. Others, and whatever runs on a tokio runtime already,
+/// use [`start`](super::start).
+///
+/// # Errors
+/// Whatever keeps the process from starting, and [`Error::Cut`].
 pub fn run(role: &'static str, loaded: Loaded, source: Source) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -64,6 +64,31 @@ pub struct Params {
     pub keep_host: bool,
 }
 
+/// HTTP/1.1, within what an entry without further keys has on a process of one worker.
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::Http1,
+            connect: Duration::from_secs(1),
+            connections: 1024,
+            pending: 1024,
+            streams: 100,
+            idle: Duration::from_secs(60),
+            age: Some(Duration::from_secs(600)),
+            max_headers: 64 << 10,
+            repeatable: vec![
+                Method::GET,
+                Method::HEAD,
+                Method::OPTIONS,
+                Method::TRACE,
+                Method::PUT,
+                Method::DELETE,
+            ],
+            keep_host: false,
+        }
+    }
+}
+
 /// Sends requests to one endpoint. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {

@@ -14,6 +14,16 @@ pub struct Backoff {
     pub max: Duration,
 }
 
+/// 25 ms, at most 250 ms.
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            base: Duration::from_millis(25),
+            max: Duration::from_millis(250),
+        }
+    }
+}
+
 impl Backoff {
     /// The pause before retry number `retry`, counted from 0.
     pub fn pause(&self, retry: u32) -> Duration {

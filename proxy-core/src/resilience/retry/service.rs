@@ -43,6 +43,33 @@ pub struct Params {
     pub after: Option<Duration>,
 }
 
+/// What an entry without further keys has: two retries, of what is idempotent (RFC 9110, 9.2.2), after
+/// every failure of a connection, a timeout, and 502 to 504.
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            attempts: 2,
+            on: vec![
+                Condition::Connect,
+                Condition::Reset,
+                Condition::Timeout,
+                Condition::Status(502..=504),
+            ],
+            methods: vec![
+                Method::GET,
+                Method::HEAD,
+                Method::OPTIONS,
+                Method::TRACE,
+                Method::PUT,
+                Method::DELETE,
+            ],
+            body: 64 << 10,
+            backoff: Backoff::default(),
+            after: Some(Duration::from_secs(2)),
+        }
+    }
+}
+
 /// Wraps services in [`Retry`]; all of them share one budget.
 #[derive(Debug, Clone)]
 pub struct RetryLayer {

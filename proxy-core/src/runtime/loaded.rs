@@ -1,0 +1,55 @@
+//! What is to run: a configuration as this machine understands it, and where it is read again.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+
+use crate::config::{self, Document, Errors};
+use crate::plan::{Plan, World, compile};
+use crate::tls::Material;
+
+/// What a configuration became.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What to run.
+    pub plan: Plan,
+    /// The effective configuration, as the admin interface shows it.
+    pub effective: String,
+}
+
+impl Loaded {
+    /// Compiles `document` for this machine: `workers: auto` is the CPUs that the process may use,
+    /// `discover: env` reads its environment, and certificates and keys are read once to see that
+    /// they can be used.
+    ///
+    /// # Errors
+    /// Everything in the document that cannot be run here, each at its place.
+    pub fn compile(document: &Document) -> Result<Self, Errors> {
+        let world = World {
+            cpus: std::thread::available_parallelism().map_or(1, NonZero::get),
+            env: &|name| std::env::var(name).ok(),
+            usable: &|params| Material::load(params).map(drop),
+        };
+        Ok(Self {
+            plan: compile(document, &world)?,
+            effective: config::effective(&document.config),
+        })
+    }
+}
+
+/// Where the configuration comes from, so that it can be read again.
+pub struct Source {
+    /// The file, if there is one: it is watched.
+    pub file: Option<PathBuf>,
+    /// Reads and compiles; the error is what the operator is shown.
+    pub load: Box<dyn Fn() -> Result<Loaded, String> + Send>,
+}
+
+impl Source {
+    /// A configuration that never changes: a reload finds `loaded` again.
+    pub fn fixed(loaded: Loaded) -> Self {
+        Self {
+            file: None,
+            load: Box::new(move || Ok(loaded.clone())),
+        }
+    }
+}
