@@ -20,6 +20,8 @@ pub mod load;
 pub mod memory;
 /// The Prometheus text exposition, parsed strictly.
 pub mod metrics;
+/// A hickory-server whose answers, delays and lies the test sets.
+pub mod nameserver;
 /// What must be installed for a test to mean something.
 pub mod needs;
 /// A network namespace that the test makes and removes.

@@ -12,7 +12,7 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use hickory_resolver::{Resolver as Hickory, TokioResolver};
 
 use crate::fault::Reason;
@@ -108,6 +108,8 @@ impl Resolver {
         // hickory counts the repetitions.
         options.attempts = params.attempts.saturating_sub(1);
         options.cache_size = 0;
+        // The watch that asks bounds it: a time that is cut here would hide one that is none at all.
+        options.positive_max_ttl = Some(Duration::from_secs(u32::MAX.into()));
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         Ok(Self(builder.build()?))
     }
@@ -137,7 +139,7 @@ impl Resolve for Resolver {
             });
         }
         let records = answer.as_lookup().answers();
-        let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
+        let ttl = least_ttl(records);
         let asked = answer.query().name().clone();
         let mut partial = None;
         for family in [RecordType::A, RecordType::AAAA] {
@@ -190,7 +192,7 @@ impl Resolve for Resolver {
                 text,
             });
         }
-        let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
+        let ttl = least_ttl(records);
         Ok(Services {
             services,
             ttl: Duration::from_secs(ttl.into()),
@@ -218,4 +220,11 @@ fn explain(name: &str, error: &NetError) -> LookupError {
         )
     };
     LookupError { reason, text }
+}
+
+/// The shortest time to live of the records, in seconds. One with its highest bit set is zero (RFC 2181, 8).
+fn least_ttl(records: &[Record]) -> u32 {
+    let ttls = records.iter().map(|record| record.ttl);
+    let ttls = ttls.map(|ttl| if ttl > i32::MAX as u32 { 0 } else { ttl });
+    ttls.min().unwrap_or(0)
 }
