@@ -18,7 +18,7 @@ mod tests;
 
 pub use check::{Params as CheckParams, Probe, check};
 pub use eject::Params as EjectParams;
-pub use endpoint::{Endpoint, Occupied, Outcome};
+pub use endpoint::{Endpoint, Occupied, Outcome, Standing};
 pub use policy::{HashOn, Policy};
 pub use service::{Balance, FIRST_LOOKUP, outcome_of_fault};
 pub use set::{EndpointSet, Target};

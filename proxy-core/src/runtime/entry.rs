@@ -161,7 +161,28 @@ impl Entry {
             telemetry: Arc::clone(&self.telemetry),
             endpoints: Arc::clone(&self.endpoints),
             resolutions: self.feeder.resolutions.clone(),
+            budget: repeats(&self.plan).then(|| Arc::clone(&self.budget)),
+            is_tcp: matches!(self.plan.service, ServicePlan::Tcp(_)),
+            is_checked: self.plan.health.is_some(),
+            listens: self.plan.listen.clone(),
+            leads_to: self.plan.targets.iter().map(called).collect(),
         }
+    }
+}
+
+/// Whether requests may be sent again.
+fn repeats(plan: &EntryPlan) -> bool {
+    matches!(&plan.service, ServicePlan::Http(http) if http.retry.is_some())
+}
+
+/// What a target is called, with how its addresses are found where it does not say.
+fn called(target: &Target) -> String {
+    let name = &target.authority;
+    match &target.source {
+        Source::Fixed(_) => name.to_string(),
+        Source::Dns(_) => format!("{name} (DNS)"),
+        Source::Srv(_) => format!("{name} (SRV)"),
+        Source::File(path) => format!("{name} ({})", path.display()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use super::Histogram;
+use super::{Failure, Failures, Histogram};
 use crate::fault::Reason;
 
 const CODES: usize = 600;
@@ -47,6 +47,10 @@ pub struct EntryCounters {
     denied: [AtomicU64; Denied::ALL.len()],
     /// From the request's head to the end of the response's body.
     pub duration: Histogram,
+    /// Requests whose answer was of 500 or more or cut short, or that ended with a fault; connections that led nowhere.
+    pub failed: AtomicU64,
+    /// The last failures.
+    pub failures: Failures,
     /// Requests whose response has not ended.
     pub in_flight: AtomicI64,
     /// Requests sent to endpoints, retries included.
@@ -77,6 +81,8 @@ impl Default for EntryCounters {
             retries: Default::default(),
             denied: Default::default(),
             duration: Histogram::default(),
+            failed: AtomicU64::new(0),
+            failures: Failures::default(),
             in_flight: AtomicI64::new(0),
             tries: AtomicU64::new(0),
             connects: AtomicU64::new(0),
@@ -120,6 +126,7 @@ impl EntryCounters {
         let counters = counters.chain(self.retries.iter().zip(&totals.retries));
         let counters = counters.chain(self.denied.iter().zip(&totals.denied));
         let counters = counters.chain([
+            (&self.failed, &totals.failed),
             (&self.tries, &totals.tries),
             (&self.connects, &totals.connects),
             (&self.connect_failures, &totals.connect_failures),
@@ -167,6 +174,11 @@ impl EntryTelemetry {
     /// The counters that worker number `index` writes to.
     pub fn worker(&self, index: usize) -> &Arc<EntryCounters> {
         &self.workers[index % self.workers.len()]
+    }
+
+    /// The last failures of all workers, the latest first.
+    pub fn failures(&self) -> Vec<Failure> {
+        Failures::merged(self.workers.iter().map(|worker| &worker.failures))
     }
 
     /// The sum over all workers at this moment.
