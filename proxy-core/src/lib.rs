@@ -3,7 +3,7 @@
 //! In the order in which a request meets them:
 //!
 //! - [`runtime`] binds, runs worker threads, reloads and drains
-//! - [`admin`] answers `/livez`, `/readyz`, `/metrics`, `/config`
+//! - [`admin`] shows the live page and answers `/livez`, `/readyz`, `/metrics`, `/config`
 //! - [`stack`] composes the layers: the only place that does
 //! - [`plan`] is what a configuration means
 //! - [`net`] listens, connects and copies bytes

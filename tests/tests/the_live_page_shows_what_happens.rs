@@ -49,7 +49,7 @@ async fn watch(ambassador: &Ambassador) -> Events {
     opened.unwrap_or_else(|reply| panic!("{}: {}", reply.status, reply.text()))
 }
 
-fn find<'a>(list: &'a Value, wanted: impl Fn(&Value) -> bool) -> &'a Value {
+fn find(list: &Value, wanted: impl Fn(&Value) -> bool) -> &Value {
     let mut items = list.as_array().expect("a list").iter();
     items.find(|item| wanted(item)).unwrap_or(&Value::Null)
 }

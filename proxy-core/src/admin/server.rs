@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::live;
@@ -23,10 +24,10 @@ use crate::net::Acceptor;
 /// How long a client may take to send its request's head.
 const HEAD: Duration = Duration::from_secs(10);
 
-/// How long what was sent may go unread before the connection is given up.
+/// How long a client may take nothing of what waits for it before its connection is given up.
 const UNREAD: Duration = Duration::from_secs(30);
 
-/// The most of an answer that is kept for a client that does not read it.
+/// The most of an answer that is kept for a client that does not read it, here and, doubled, in the kernel.
 const KEPT: usize = 64 * 1024;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -41,7 +42,7 @@ pub async fn serve(listener: TcpListener, view: Arc<View>) {
     };
     loop {
         let (stream, _) = acceptor.accept().await;
-        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD));
+        bound(&stream);
         let view = Arc::clone(&view);
         tokio::spawn(async move {
             let answer = service_fn(move |request| {
@@ -59,6 +60,13 @@ pub async fn serve(listener: TcpListener, view: Arc<View>) {
             }
         });
     }
+}
+
+/// Bounds what a client that does not read can hold, and for how long.
+fn bound(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let _ = socket.set_send_buffer_size(KEPT);
+    let _ = socket.set_tcp_user_timeout(Some(UNREAD));
 }
 
 /// The stream of the live page, or an answer that is whole at once.

@@ -32,7 +32,7 @@ function fill(parent, items, create, update) {
 }
 
 function number(value) {
-  if (value === 0) return '0';
+  if (Number.isInteger(value)) return value.toLocaleString('en');
   if (value < 0.1) return '<0.1';
   return value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString('en');
 }
@@ -62,7 +62,8 @@ function picture(kind) {
   return svg;
 }
 
-function draw(svg, first, second, text, full) {
+function draw(tile, first, second, text, shown = number, full = 0) {
+  const svg = tile.svg;
   const known = [...first, ...(second || [])].filter((value) => value !== null);
   const peak = Math.max(...known, 0);
   const most = full || peak || 1;
@@ -83,7 +84,8 @@ function draw(svg, first, second, text, full) {
   const start = KEPT - first.length;
   const filled = first.map((value, index) => (start + index) + ' ' + (39 - 37 * (value || 0) / most).toFixed(1));
   attribute(area, 'd', filled.length > 1 ? 'M' + start + ' 39L' + filled.join('L') + 'V39Z' : '');
-  attribute(svg, 'aria-label', text + ', last two minutes, at most ' + number(peak));
+  attribute(svg, 'aria-label', text + ', last two minutes, peak ' + shown(peak));
+  set(tile.peak, !full && peak ? 'peak ' + shown(peak) : '');
 }
 
 function bar(share, low) {
@@ -97,16 +99,18 @@ function bar(share, low) {
 // An entry: a head, notices, tiles with pictures, endpoints, failures.
 
 function tile(title, kind) {
-  const parts = { title: make('h3', '', title), value: make('p', 'value'), more: make('p', 'more'), svg: picture(kind) };
-  parts.node = make('div', 'tile', parts.title, parts.value, parts.more, parts.svg);
+  const parts = {
+    title: make('h3', '', title), peak: make('small', 'peak'), value: make('p', 'value'), more: make('p', 'more'), svg: picture(kind),
+  };
+  parts.node = make('div', 'tile', make('div', 'titles', parts.title, parts.peak), parts.value, parts.more, parts.svg);
   return parts;
 }
 
 function card(name) {
   const parts = {
     name: make('h2', '', name), badge: make('span', 'badge'), route: make('span', 'route'), notices: make('div'),
-    requests: tile('Requests a second'), errors: tile('Errors a second', 'errors'), latency: tile('Latency, p99'),
-    retries: tile('Retries a second'), budget: tile('Retry budget left'), load: tile('In flight'),
+    requests: tile('Requests/s'), errors: tile('Errors/s', 'errors'), latency: tile('Latency'),
+    retries: tile('Retries/s'), budget: tile('Retry budget'), load: tile('In flight'),
     rows: make('tbody'), known: make('h3'), failures: make('ul', 'failures'), history: [],
   };
   const tiles = ['requests', 'errors', 'latency', 'load', 'retries', 'budget'].map((tile) => parts[tile].node);
@@ -178,29 +182,29 @@ function tiles(parts, entry) {
   const of = (key) => history.map((moment) => moment[key]);
   const totals = entry.totals;
   const what = entry.is_tcp ? 'Connections' : 'Requests';
-  set(parts.requests.title, what + ' a second');
+  set(parts.requests.title, what + '/s');
   set(parts.requests.value, shown(rates && rates.requests));
   set(parts.requests.more, totals.requests.toLocaleString('en') + ' in all');
-  draw(parts.requests.svg, of('requests'), null, what + ' a second');
+  draw(parts.requests, of('requests'), null, what + ' a second');
   const share = rates && rates.requests ? 100 * rates.errors / rates.requests : 0;
   set(parts.errors.value, shown(rates && rates.errors), rates && rates.errors ? 'value bad' : 'value');
   set(parts.errors.more, (share ? number(share) + ' %, ' : '') + totals.errors.toLocaleString('en') + ' in all');
-  draw(parts.errors.svg, of('errors'), null, 'Errors a second');
+  draw(parts.errors, of('errors'), null, 'Errors a second');
   parts.latency.node.hidden = entry.is_tcp;
   set(parts.latency.value, entry.latency_ms ? time(entry.latency_ms.p99) : '–');
-  set(parts.latency.more, entry.latency_ms ? 'p50 ' + time(entry.latency_ms.p50) + ' (dashed)' : 'no request of late');
-  draw(parts.latency.svg, of('p99'), of('p50'), 'Latency in milliseconds, p99 and p50');
+  set(parts.latency.more, entry.latency_ms ? 'p99; p50 ' + time(entry.latency_ms.p50) + ' (dashed)' : 'no request of late');
+  draw(parts.latency, of('p99'), of('p50'), 'Latency, p99 and p50', time);
   set(parts.retries.value, shown(rates && rates.retries));
   set(parts.retries.more, totals.retries.toLocaleString('en') + ' in all');
-  draw(parts.retries.svg, of('retries'), null, 'Retries a second');
+  draw(parts.retries, of('retries'), null, 'Retries a second');
   set(parts.load.value, entry.in_flight.toLocaleString('en'));
-  draw(parts.load.svg, of('load'), null, 'In flight');
+  draw(parts.load, of('load'), null, 'In flight');
   const budget = entry.budget;
   parts.budget.node.hidden = !budget;
   if (budget) {
     set(parts.budget.value, number(Math.floor(budget.left)), budget.left < 1 ? 'value bad' : 'value');
-    set(parts.budget.more, 'of ' + budget.most + ', ' + budget.floor + '/s besides');
-    draw(parts.budget.svg, of('budget'), null, 'Retries that are left', budget.most);
+    set(parts.budget.more, 'left of ' + budget.most + ', and ' + budget.floor + '/s');
+    draw(parts.budget, of('budget'), null, 'Retries that are left', number, budget.most);
   }
 }
 

@@ -24,8 +24,8 @@ const PAGE: &str = concat!(
 pub(super) const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; ",
     "frame-ancestors 'none'; require-trusted-types-for 'script'; ",
-    "style-src 'sha256-Y8d66Xak3LamKwXQjSfV7tpPYbXZaaMTUgf9l48EjUM='; ",
-    "script-src 'sha256-oAyA9SWCaOHcxA4oZOMQafn4GYnHXBTh00Z+I+h7Zwg='",
+    "style-src 'sha256-ZaZe6MRxIefKNCAi3usahYEDEy0NKtjZcUwCC18huV8='; ",
+    "script-src 'sha256-ippmDrI+s4+BSTYlQ4R6YrGOOMxp8Qap1xnuMjfqBr8='",
 );
 
 const FIELDS: [(HeaderName, &str); 5] = [

@@ -27,7 +27,7 @@ pub(super) struct Count {
     /// Retries that the budget did not allow.
     pub(super) denied: u64,
     #[serde(skip)]
-    durations: [u64; BOUNDS.len() + 1],
+    pub(super) durations: [u64; BOUNDS.len() + 1],
 }
 
 impl Count {
