@@ -192,7 +192,7 @@ function tiles(parts, entry) {
   draw(parts.errors, of('errors'), null, 'Errors a second');
   parts.latency.node.hidden = entry.is_tcp;
   set(parts.latency.value, entry.latency_ms ? time(entry.latency_ms.p99) : '–');
-  set(parts.latency.more, entry.latency_ms ? 'p99; p50 ' + time(entry.latency_ms.p50) + ' (dashed)' : 'no request of late');
+  set(parts.latency.more, entry.latency_ms ? '─ p99 ┄ p50 ' + time(entry.latency_ms.p50) : 'no request of late');
   draw(parts.latency, of('p99'), of('p50'), 'Latency, p99 and p50', time);
   set(parts.retries.value, shown(rates && rates.retries));
   set(parts.retries.more, totals.retries.toLocaleString('en') + ' in all');
