@@ -123,7 +123,7 @@
 //! configuration: each has a `Params`, which [`plan`] fills from a file and others fill by hand.
 //!
 //! - [`runtime`] binds, runs worker threads, reloads and drains
-//! - [`admin`] answers `/livez`, `/readyz`, `/metrics`, `/config`
+//! - [`admin`] shows the live page and answers `/livez`, `/readyz`, `/metrics`, `/config`
 //! - [`stack`] composes the layers: the only place that does
 //! - [`plan`] is what a configuration means
 //! - the components, each usable alone:

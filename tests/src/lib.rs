@@ -2,6 +2,8 @@
 
 /// The proxy under test: start, watch, signal, ask.
 pub mod ambassador;
+/// A headless browser with a page of its own.
+pub mod browser;
 /// An authority of the test's own, and the certificates that it issues.
 pub mod certificates;
 /// Clients of the proxy over HTTP/1.1 and HTTP/2.
@@ -10,6 +12,8 @@ pub mod client;
 pub mod config;
 /// A DNS server that answers what the test says.
 pub mod dns;
+/// A reader of server-sent events.
+pub mod events;
 /// A gRPC service and its client, written out by hand.
 pub mod grpc;
 /// JSON lines of a running program, on which a test can wait.

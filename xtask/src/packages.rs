@@ -16,7 +16,11 @@ pub(crate) struct Program {
 }
 
 /// What the black-box tests start.
-pub(crate) const FOR_TESTS: [Program; 5] = [
+pub(crate) const FOR_TESTS: [Program; 6] = [
+    Program {
+        name: "chromium",
+        package: "chromium",
+    },
     Program {
         name: "nginx",
         package: "nginx",

@@ -8,18 +8,27 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use super::live;
 use super::view::{Asked, View};
 use crate::net::Acceptor;
 
 /// How long a client may take to send its request's head.
 const HEAD: Duration = Duration::from_secs(10);
+
+/// How long a client may take nothing of what waits for it before its connection is given up.
+const UNREAD: Duration = Duration::from_secs(30);
+
+/// The most of an answer that is kept for a client that does not read it, here and, doubled, in the kernel.
+const KEPT: usize = 64 * 1024;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -33,14 +42,16 @@ pub async fn serve(listener: TcpListener, view: Arc<View>) {
     };
     loop {
         let (stream, _) = acceptor.accept().await;
+        bound(&stream);
         let view = Arc::clone(&view);
         tokio::spawn(async move {
             let answer = service_fn(move |request| {
                 let view = Arc::clone(&view);
-                async move { Ok::<_, Infallible>(answer(&request, &view).await) }
+                async move { Ok::<_, Infallible>(watch_or_answer(&request, &view).await) }
             });
             let mut settings = http1::Builder::new();
             settings.timer(TokioTimer::new()).header_read_timeout(HEAD);
+            settings.max_buf_size(KEPT);
             if let Err(error) = settings
                 .serve_connection(TokioIo::new(stream), answer)
                 .await
@@ -51,10 +62,32 @@ pub async fn serve(listener: TcpListener, view: Arc<View>) {
     }
 }
 
+/// Bounds what a client that does not read can hold, and for how long.
+fn bound(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let _ = socket.set_send_buffer_size(KEPT);
+    let _ = socket.set_tcp_user_timeout(Some(UNREAD));
+}
+
+/// The stream of the live page, or an answer that is whole at once.
+async fn watch_or_answer(
+    request: &Request<Incoming>,
+    view: &Arc<View>,
+) -> Response<Either<Full<Bytes>, live::Events>> {
+    if request.uri().path() == "/live" && request.method() == Method::GET {
+        return match live::watch(view) {
+            Ok(stream) => stream.map(Either::Right),
+            Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, why).map(Either::Left),
+        };
+    }
+    answer(request, view).await.map(Either::Left)
+}
+
 async fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes>> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let acts = *request.method() == Method::POST;
     match request.uri().path() {
+        "/" if reads => live::page(),
         "/livez" if reads => text(StatusCode::OK, "ok\n"),
         "/readyz" if reads => ready(view),
         "/metrics" if reads => match super::exposition(view) {
@@ -75,13 +108,14 @@ async fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes
             let _ = view.asked.send(Asked::Drain);
             text(StatusCode::ACCEPTED, "draining\n")
         }
-        "/livez" | "/readyz" | "/metrics" | "/config" => wrong_method("GET, HEAD"),
+        "/live" => wrong_method("GET"),
+        "/" | "/livez" | "/readyz" | "/metrics" | "/config" => wrong_method("GET, HEAD"),
         "/reload" | "/drain" => wrong_method("POST"),
         _ => text(StatusCode::NOT_FOUND, INDEX),
     }
 }
 
-const INDEX: &str = "GET /livez /readyz /metrics /config, POST /reload /drain\n";
+const INDEX: &str = "GET / /live /livez /readyz /metrics /config, POST /reload /drain\n";
 
 fn ready(view: &View) -> Response<Full<Bytes>> {
     let waiting = view.lifecycle.unready();

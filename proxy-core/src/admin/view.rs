@@ -1,15 +1,18 @@
 //! What the admin interface sees of a running process.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::live::Places;
 use crate::balance::EndpointSet;
 use crate::discovery::Resolution;
 use crate::lifecycle::Lifecycle;
 use crate::resilience::limit::InFlight;
+use crate::resilience::retry::Budget;
 use crate::telemetry::{AccessLog, EntryTelemetry};
 
 /// One entry.
@@ -23,6 +26,16 @@ pub struct EntryView {
     pub resolutions: Vec<watch::Receiver<Resolution>>,
     /// The limit of requests at once, if there is one.
     pub limit: Option<Arc<InFlight>>,
+    /// The retries that it may make; none where it repeats nothing.
+    pub budget: Option<Arc<Budget>>,
+    /// Whether it copies bytes of connections, rather than serving requests.
+    pub is_tcp: bool,
+    /// Whether its endpoints are asked how they are.
+    pub is_checked: bool,
+    /// Where it listens, as the file says.
+    pub listens: Vec<SocketAddr>,
+    /// What its targets are called.
+    pub leads_to: Vec<String>,
 }
 
 /// What someone asked the process to do.
@@ -47,12 +60,16 @@ pub struct View {
     pub config: ArcSwap<String>,
     /// Whether the latest reload succeeded.
     pub reload_succeeded: AtomicBool,
+    /// Why the latest reload was rejected; none when it was not.
+    pub reload_errors: ArcSwapOption<String>,
     /// Reloads that succeeded.
     pub reloads: AtomicU64,
     /// Reloads that were rejected.
     pub reloads_rejected: AtomicU64,
     /// The access log, for the count of dropped lines.
     pub access_log: AccessLog,
+    /// Places for those who watch the live page.
+    pub places: Places,
     /// Where requests to act go.
     pub asked: mpsc::UnboundedSender<Asked>,
 }

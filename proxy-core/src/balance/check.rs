@@ -51,6 +51,7 @@ pub async fn check(set: Arc<EndpointSet>, params: Params, probe: impl Probe) {
 
 fn note(set: &EndpointSet, endpoint: &Endpoint, params: &Params, result: Result<(), String>) {
     set.count_check(result.is_ok());
+    endpoint.complain(result.as_ref().err().cloned());
     let changed = endpoint.health().checked(result.is_ok(), params);
     match (changed, result) {
         (true, Ok(())) => {

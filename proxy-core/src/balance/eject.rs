@@ -228,6 +228,12 @@ impl Health {
         State::Available
     }
 
+    /// How long an ejection still lasts.
+    pub(super) fn out_for(&self, now: Instant) -> Duration {
+        let until = self.ejected_until.load(Relaxed);
+        Duration::from_millis(until.saturating_sub(self.millis(now)))
+    }
+
     fn millis(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.born).as_millis() as u64 + 1
     }

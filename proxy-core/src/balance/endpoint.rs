@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use http::uri::Authority;
 use tokio::time::Instant;
@@ -27,6 +28,19 @@ pub enum Outcome {
     Unknown,
 }
 
+/// What an endpoint takes at a moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Standing {
+    /// All that it is picked for.
+    Available,
+    /// This share of what it is picked for, 0 to 1.
+    Returning(f64),
+    /// Nothing for as long.
+    Ejected(Duration),
+    /// Nothing until it passes its checks, where these are heeded.
+    Unhealthy,
+}
+
 /// One address of one target.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -34,6 +48,8 @@ pub struct Endpoint {
     host: HeaderValue,
     load: Load,
     health: Health,
+    /// What its latest check found wrong.
+    complaint: ArcSwapOption<String>,
 }
 
 impl Endpoint {
@@ -46,6 +62,7 @@ impl Endpoint {
             host,
             load: Load::new(),
             health: Health::new(),
+            complaint: ArcSwapOption::empty(),
         })
     }
 
@@ -92,6 +109,29 @@ impl Endpoint {
     /// Whether its checks say that it is out.
     pub fn is_unhealthy(&self) -> bool {
         self.health.is_unhealthy()
+    }
+
+    /// What it takes; one that is ejected and fails its checks is first of all ejected.
+    pub fn standing(&self, params: Option<&EjectParams>) -> Standing {
+        let now = Instant::now();
+        let state = params.map_or(State::Available, |params| self.health.state(params, now));
+        match state {
+            State::Ejected => Standing::Ejected(self.health.out_for(now)),
+            _ if self.is_unhealthy() => Standing::Unhealthy,
+            State::Returning(share) => Standing::Returning(share),
+            State::Available => Standing::Available,
+        }
+    }
+
+    /// What its latest check found wrong; none after a good one.
+    pub fn complaint(&self) -> Option<Arc<String>> {
+        self.complaint.load_full()
+    }
+
+    pub(super) fn complain(&self, of: Option<String>) {
+        if of.is_some() || self.complaint.load().is_some() {
+            self.complaint.store(of.map(Arc::new));
+        }
     }
 
     /// Counts as a request in flight until the guard is dropped.

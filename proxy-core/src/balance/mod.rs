@@ -19,7 +19,7 @@ mod tests;
 
 pub use check::{Params as CheckParams, Probe, check};
 pub use eject::Params as EjectParams;
-pub use endpoint::{Endpoint, Occupied, Outcome};
+pub use endpoint::{Endpoint, Occupied, Outcome, Standing};
 pub use feed::{Feed, feed, refresh};
 pub use pick::owner;
 pub use policy::{HashOn, Policy};

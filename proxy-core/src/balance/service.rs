@@ -270,6 +270,7 @@ where
         if let Some(mut attempt) = this.attempt.take() {
             attempt.tell(&result);
             attempt.look_for_another(&result);
+            attempt.note(&result);
             match &mut result {
                 Ok(response) => {
                     attempt.answered(outcome_of_head(response));
@@ -427,6 +428,40 @@ impl Attempt {
         });
     }
 
+    /// Keeps what failed among the last failures.
+    fn note(&self, result: &Result<Response<Body>, Fault>) {
+        let outcome = match result {
+            Ok(response) => outcome_of_head(response),
+            Err(fault) => outcome_of_fault(fault),
+        };
+        let failed = matches!(outcome, Outcome::Failure | Outcome::Unreachable);
+        let Some(exchange) = self.exchange.as_ref().filter(|_| failed) else {
+            return;
+        };
+        match result {
+            Ok(response) if response.status().is_server_error() => {
+                let detail = format!("status {}", response.status().as_u16());
+                self.note_as(exchange, None, &detail);
+            }
+            Ok(response) => self.note_grpc(response.headers()),
+            Err(fault) => self.note_as(exchange, Some(fault.reason()), &fault.story()),
+        }
+    }
+
+    fn note_grpc(&self, fields: &HeaderMap) {
+        let status = fields
+            .get(GRPC_STATUS)
+            .and_then(|field| field.to_str().ok());
+        if let (Some(exchange), Some(status)) = (&self.exchange, status) {
+            self.note_as(exchange, None, &format!("grpc-status {status}"));
+        }
+    }
+
+    fn note_as(&self, exchange: &Exchange, reason: Option<Reason>, detail: &str) {
+        let failures = &exchange.counters().failures;
+        failures.tried(reason, detail, self.endpoint.address());
+    }
+
     fn answered(&mut self, outcome: Outcome) {
         self.recorded = true;
         self.succeeded = outcome == Outcome::Success;
@@ -436,12 +471,18 @@ impl Attempt {
 
 impl Watch for Attempt {
     fn trailers(&mut self, trailers: &HeaderMap) {
-        self.failed |= is_grpc_failure(trailers);
+        if is_grpc_failure(trailers) {
+            self.failed = true;
+            self.note_grpc(trailers);
+        }
     }
 
     /// Only a whole answer speaks for the endpoint's health.
     fn end(&mut self, end: End<'_>) {
         let cut = matches!(end, End::Failed(fault) if fault.reason() == Reason::ResponseIncomplete);
+        if let (End::Failed(fault), true, Some(exchange)) = (&end, cut, &self.exchange) {
+            self.note_as(exchange, Some(fault.reason()), &fault.story());
+        }
         if cut || self.failed {
             self.record(Outcome::Failure);
         } else if matches!(end, End::Complete) && self.succeeded {
@@ -458,6 +499,10 @@ impl Drop for Attempt {
             let slow = self.exchange.as_ref().is_some_and(Exchange::timed_out);
             self.explain_given_up(slow);
             let outrun = self.exchange.as_ref().is_some_and(Exchange::is_outrun);
+            if slow && let Some(exchange) = &self.exchange {
+                let reason = Some(Reason::ResponseTimeout);
+                self.note_as(exchange, reason, "given up for being slow");
+            }
             self.record(match (slow, outrun) {
                 (true, _) => Outcome::Failure,
                 (false, true) => Outcome::Outrun,

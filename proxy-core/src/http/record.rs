@@ -208,11 +208,30 @@ impl Entry {
         if let Ok(status) = StatusCode::from_u16(self.status) {
             counters.response(status);
         }
-        let bad = cut || self.status >= 500 || self.exchange.story(|story| story.fault.is_some());
+        let failed = self.status >= 500 || self.exchange.story(|story| story.fault.is_some());
+        if failed {
+            self.note_failure();
+        }
+        let bad = cut || failed;
         if self.shared.log.wants(bad) {
             let line = self.line(elapsed, cut);
             self.shared.log.write(line);
         }
+    }
+
+    fn note_failure(&self) {
+        let counters = &self.shared.counters;
+        counters.failed.fetch_add(1, Relaxed);
+        self.exchange.story(|story| {
+            let endpoint = story.tried.last().copied();
+            match &story.fault {
+                Some((reason, detail)) => counters.failures.told(Some(*reason), detail, endpoint),
+                None => {
+                    let detail = format!("status {}", self.status);
+                    counters.failures.told(None, &detail, endpoint);
+                }
+            }
+        });
     }
 
     fn line(&self, elapsed: std::time::Duration, cut: bool) -> Vec<u8> {

@@ -10,6 +10,7 @@ use crate::balance::{Endpoint, EndpointSet, Feed, Probe, check, feed, refresh};
 use crate::discovery::{self, Found, Question, Resolution, Resolver, watch_dns, watch_file};
 use crate::http::probe;
 use crate::plan::{EntryPlan, HealthPlan, ServicePlan, Source, Target};
+use crate::resilience::retry::Budget;
 use crate::stack::Shared;
 use crate::telemetry::EntryTelemetry;
 use crate::tls::{self, Connector, Reach, Unusable};
@@ -152,6 +153,18 @@ impl Entry {
         })
     }
 
+    /// The retries that its own policy may make; none where it repeats nothing.
+    fn retry_budget(&self) -> Option<Arc<Budget>> {
+        let ServicePlan::Http(http) = &self.plan.service else {
+            return None;
+        };
+        let budgets = self.shared.as_ref()?.budgets.first()?;
+        http.policy
+            .retry
+            .as_ref()
+            .map(|_| Arc::clone(&budgets.retry))
+    }
+
     /// What makes TLS connections to its endpoints.
     pub(super) fn tls(&self) -> Option<&Arc<Connector>> {
         self.tls.as_ref().map(|tls| &tls.connector)
@@ -164,7 +177,23 @@ impl Entry {
             endpoints: Arc::clone(&self.endpoints),
             resolutions: self.feeder.resolutions.clone(),
             limit: self.shared.as_ref().and_then(|shared| shared.limit.clone()),
+            budget: self.retry_budget(),
+            is_tcp: matches!(self.plan.service, ServicePlan::Tcp(_)),
+            is_checked: self.plan.health.is_some(),
+            listens: self.plan.listen.clone(),
+            leads_to: self.plan.targets.iter().map(called).collect(),
         }
+    }
+}
+
+/// What a target is called, with how its addresses are found where it does not say.
+fn called(target: &Target) -> String {
+    let name = &target.authority;
+    match &target.source {
+        Source::Fixed(_) => name.to_string(),
+        Source::Dns(_) => format!("{name} (DNS)"),
+        Source::Srv(_) => format!("{name} (SRV)"),
+        Source::File(path) => format!("{name} ({})", path.display()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::mpsc;
 
 use super::drain::{drain, tell_all};
@@ -116,9 +116,11 @@ impl Process {
             entries: ArcSwap::default(),
             config: ArcSwap::from_pointee(effective),
             reload_succeeded: AtomicBool::new(true),
+            reload_errors: ArcSwapOption::empty(),
             reloads: AtomicU64::new(0),
             reloads_rejected: AtomicU64::new(0),
             access_log: log.clone(),
+            places: admin::Places::default(),
             asked: sender,
         });
         // Before anybody can ask: a process that has not begun yet is not ready.
@@ -232,6 +234,7 @@ impl Process {
                 .is_ok_and(|loaded| loaded.effective == **self.view.config.load())
         {
             self.view.reload_succeeded.store(true, Relaxed);
+            self.view.reload_errors.store(None);
             return Ok(());
         }
         let result = match loaded {
@@ -239,6 +242,8 @@ impl Process {
             Err(errors) => Err(errors),
         };
         self.view.reload_succeeded.store(result.is_ok(), Relaxed);
+        let errors = result.as_ref().err().cloned();
+        self.view.reload_errors.store(errors.map(Arc::new));
         match &result {
             Ok(()) => {
                 self.view.reloads.fetch_add(1, Relaxed);

@@ -65,9 +65,14 @@ impl TcpStack {
                 ((carried.received, carried.sent), failure)
             }
             Err(fault) => {
+                let story = fault.story();
                 self.counters.fault(fault.reason());
+                self.counters.failed.fetch_add(1, Relaxed);
+                let endpoint = tried.last().copied();
+                let failures = &self.counters.failures;
+                failures.told(Some(fault.reason()), &story, endpoint);
                 reason = Some(fault.reason());
-                ((0, 0), Some(fault.story()))
+                ((0, 0), Some(story))
             }
         };
         if failure.is_some() {
@@ -106,6 +111,9 @@ impl TcpStack {
                 }
                 Err(fault) => {
                     self.counters.connect_failures.fetch_add(1, Relaxed);
+                    let (address, story) = (endpoint.address(), fault.story());
+                    let failures = &self.counters.failures;
+                    failures.tried(Some(fault.reason()), &story, address);
                     set.record(
                         &endpoint,
                         outcome_of_fault(&fault),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use super::Histogram;
+use super::{Failure, Failures, Histogram};
 use crate::fault::Reason;
 
 const CODES: usize = 600;
@@ -58,6 +58,10 @@ pub struct EntryCounters {
     hedges: [AtomicU64; 2],
     /// From the request's head to the end of the response's body.
     pub duration: Histogram,
+    /// Requests whose answer was of 500 or more or cut short, or that ended with a fault; connections that led nowhere.
+    pub failed: AtomicU64,
+    /// The last failures.
+    pub failures: Failures,
     /// Requests whose response has not ended.
     pub in_flight: AtomicI64,
     /// Requests sent to endpoints, retries included.
@@ -89,6 +93,8 @@ impl Default for EntryCounters {
             denied: Default::default(),
             hedges: Default::default(),
             duration: Histogram::default(),
+            failed: AtomicU64::new(0),
+            failures: Failures::default(),
             in_flight: AtomicI64::new(0),
             tries: AtomicU64::new(0),
             connects: AtomicU64::new(0),
@@ -138,6 +144,7 @@ impl EntryCounters {
         let counters = counters.chain(self.denied.iter().zip(&totals.denied));
         let counters = counters.chain(self.hedges.iter().zip(&totals.hedges));
         let counters = counters.chain([
+            (&self.failed, &totals.failed),
             (&self.tries, &totals.tries),
             (&self.connects, &totals.connects),
             (&self.connect_failures, &totals.connect_failures),
@@ -185,6 +192,11 @@ impl EntryTelemetry {
     /// The counters that worker number `index` writes to.
     pub fn worker(&self, index: usize) -> &Arc<EntryCounters> {
         &self.workers[index % self.workers.len()]
+    }
+
+    /// The last failures of all workers, the latest first.
+    pub fn failures(&self) -> Vec<Failure> {
+        Failures::merged(self.workers.iter().map(|worker| &worker.failures))
     }
 
     /// The sum over all workers at this moment.

@@ -46,7 +46,11 @@ impl Histogram {
 
     /// An estimate of the `quantile` (0 to 1), by linear interpolation within its bucket; none without a sample.
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
-        let counts = self.counts();
+        Self::quantile_of(&self.counts(), quantile)
+    }
+
+    /// The same of counts a bucket, such as the difference of two readings.
+    pub fn quantile_of(counts: &[u64; BOUNDS.len() + 1], quantile: f64) -> Option<Duration> {
         let total: u64 = counts.iter().sum();
         let wanted = quantile * total as f64;
         let mut below = 0u64;

@@ -6,6 +6,7 @@
 mod access_log;
 mod counters;
 mod exchange;
+mod failures;
 mod histogram;
 mod timestamp;
 mod trace_context;
@@ -13,6 +14,7 @@ mod trace_context;
 pub use access_log::{AccessLog, AccessLogWriter, Which};
 pub use counters::{Denied, EntryCounters, EntryTelemetry, Totals};
 pub use exchange::{Carried, Exchange, Explained, Occupied, Story, Tried};
+pub use failures::{Failure, Failures};
 pub use histogram::{BOUNDS, Histogram};
 pub use timestamp::timestamp;
 pub use trace_context::{TRACEPARENT, trace_id, traced};

@@ -53,6 +53,14 @@ impl Budget {
         self.withdraw_floor()
     }
 
+    /// The most retries that can be left.
+    pub const MOST: f64 = SAVED as f64;
+
+    /// Retries a second that are allowed besides.
+    pub fn floor(&self) -> u64 {
+        self.floor
+    }
+
     /// Retries that are left of the deposits.
     pub fn left(&self) -> f64 {
         self.balance.load(Relaxed).max(0) as f64 / RETRY as f64
