@@ -2,7 +2,7 @@
 
 use remora_tests::ambassador::Ambassador;
 use remora_tests::browser::{CHROMIUM, Page};
-use remora_tests::client::{Connection, Protocol, get};
+use remora_tests::client::{Connection, Protocol, get, once, request};
 use remora_tests::config::Config;
 use remora_tests::events::Events;
 use remora_tests::needs;
@@ -235,5 +235,29 @@ fn a_browser_draws_it_at_every_size() {
         }
         assert_ne!(backgrounds[0], backgrounds[1]);
         assert_eq!(page.complaints(), [] as [Value; 0]);
+    });
+}
+
+#[test]
+fn a_page_of_another_origin_may_not_act() {
+    promise(async {
+        let origin = origin();
+        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        let admin = ambassador.admin().await;
+        for (from, status) in [
+            (Some("https://elsewhere.test".to_owned()), 403),
+            (Some("null".to_owned()), 403),
+            (Some(format!("http://{admin}")), 200),
+            (None, 200),
+        ] {
+            let mut reload = request("POST", "/reload");
+            let headers = reload.headers_mut();
+            headers.insert("host", admin.to_string().parse().expect("a value"));
+            if let Some(from) = &from {
+                headers.insert("origin", from.parse().expect("a value"));
+            }
+            let reply = once(admin, reload).await.expect("an answer");
+            assert_eq!(reply.status, status, "{from:?}");
+        }
     });
 }

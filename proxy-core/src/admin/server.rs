@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -86,6 +86,10 @@ async fn watch_or_answer(
 async fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes>> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let acts = *request.method() == Method::POST;
+    if acts && !is_own(request) {
+        let why = "a page of another origin asks for this; only the interface's own page may\n";
+        return text(StatusCode::FORBIDDEN, why);
+    }
     match request.uri().path() {
         "/" if reads => live::page(),
         "/livez" if reads => text(StatusCode::OK, "ok\n"),
@@ -113,6 +117,23 @@ async fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes
         "/reload" | "/drain" => wrong_method("POST"),
         _ => text(StatusCode::NOT_FOUND, INDEX),
     }
+}
+
+/// Whether no other web page makes a browser ask this: browsers say where a POST comes from (Fetch,
+/// "append a request `Origin` header"), and what else asks says nothing.
+fn is_own(request: &Request<Incoming>) -> bool {
+    let Some(origin) = request.headers().get(ORIGIN) else {
+        return true;
+    };
+    let origin = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"));
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
+    origin.is_some_and(|(_, origin)| Some(origin) == host)
 }
 
 const INDEX: &str = "GET / /live /livez /readyz /metrics /config, POST /reload /drain\n";

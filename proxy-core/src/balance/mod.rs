@@ -4,6 +4,7 @@
 //! services that reach it (its connection pool) belong to one worker. Invariant: a pick costs the same for ten endpoints and
 //! for ten thousand, and never fails while there is an endpoint at all.
 
+mod attempt;
 mod check;
 mod eject;
 mod endpoint;
@@ -17,11 +18,12 @@ mod set;
 #[cfg(test)]
 mod tests;
 
+pub use attempt::outcome_of_fault;
 pub use check::{Params as CheckParams, Probe, check};
 pub use eject::Params as EjectParams;
 pub use endpoint::{Endpoint, Occupied, Outcome, Standing};
 pub use feed::{Feed, feed, refresh};
 pub use pick::owner;
 pub use policy::{HashOn, Policy};
-pub use service::{Balance, FIRST_LOOKUP, outcome_of_fault};
+pub use service::{Balance, FIRST_LOOKUP};
 pub use set::{EndpointSet, Target};
