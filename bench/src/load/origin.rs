@@ -25,12 +25,18 @@ pub(crate) struct Args {
     /// Port on 127.0.0.1.
     #[arg(long)]
     port: u16,
+    /// Listen on every address instead; for a network namespace that has loopback alone.
+    #[arg(long)]
+    everywhere: bool,
 }
 
 /// Serves until standard input ends; prints `{"listening"}` once it accepts connections.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).context("the origin cannot listen")?;
+    let address = match args.everywhere {
+        true => Ipv4Addr::UNSPECIFIED,
+        false => Ipv4Addr::LOCALHOST,
+    };
+    let listener = TcpListener::bind((address, args.port)).context("the origin cannot listen")?;
     listener.set_nonblocking(true)?;
     println!("{}", json!({"listening": args.port}));
     std::thread::spawn(|| {
