@@ -21,22 +21,7 @@ pub(crate) fn invariants(run: &Run) {
         let most = run.request_timeout + std::time::Duration::from_millis(2);
         assert!(*took <= most, "seed {seed}: {took:?} of {most:?}");
     }
-    // Retries of what an endpoint may have seen stay within the budget, at every moment.
-    for (at, requests, paid) in &run.budget {
-        let most = run.share * *requests as f64 + run.floor * (at.as_secs_f64() + 1.0) + 1.0;
-        let paid = *paid as f64;
-        assert!(
-            paid <= most,
-            "seed {seed}: {paid} retries at {at:?}, {most} allowed"
-        );
-    }
-    // Hedges stay within theirs.
-    let most = run.hedge_share * run.requests as f64 + 1.0;
-    assert!(
-        f64::from(run.hedges) <= most,
-        "seed {seed}: {} hedges",
-        run.hedges
-    );
+    budgets(run);
     // The ejection cap is kept.
     let cap = (run.endpoints as f64 * run.at_most).floor() as usize;
     assert!(
@@ -64,4 +49,25 @@ pub(crate) fn invariants(run: &Run) {
             "seed {seed}: healthy endpoints, failed requests"
         );
     }
+}
+
+/// Retries and hedges stay within their budgets.
+fn budgets(run: &Run) {
+    let seed = run.seed;
+    // Retries of what an endpoint may have seen stay within the budget, at every moment.
+    for (at, requests, paid) in &run.budget {
+        let most = run.share * *requests as f64 + run.floor * (at.as_secs_f64() + 1.0) + 1.0;
+        let paid = *paid as f64;
+        assert!(
+            paid <= most,
+            "seed {seed}: {paid} retries at {at:?}, {most} allowed"
+        );
+    }
+    // Hedges stay within theirs.
+    let most = run.hedge_share * run.requests as f64 + 1.0;
+    assert!(
+        f64::from(run.hedges) <= most,
+        "seed {seed}: {} hedges",
+        run.hedges
+    );
 }

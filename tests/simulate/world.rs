@@ -132,9 +132,8 @@ impl Service<Request<Body>> for Wire {
         let (wire, under_way) = (self.clone(), UnderWay::begin(&self.seen));
         Box::pin(async move {
             let _under_way = under_way;
-            let _laid_down = exchange.map(|exchange| {
+            let _laid_down = exchange.inspect(|exchange| {
                 exchange.lay_down(request.into_parts().0);
-                exchange
             });
             wire.answer().await
         })
