@@ -8,6 +8,8 @@ pub mod certificates;
 pub mod client;
 /// The text of a configuration file with one entry or several.
 pub mod config;
+/// The recipes of the cookbook, made to run here.
+pub mod cookbook;
 /// A DNS server that answers what the test says.
 pub mod dns;
 /// A gRPC service and its client, written out by hand.
@@ -36,3 +38,5 @@ pub mod scripted;
 pub mod sources;
 /// One TCP connection, seen as bytes and the way it ended.
 pub mod wire;
+/// YAML as JSON values.
+pub mod yaml;
