@@ -16,7 +16,7 @@ pub(crate) struct Program {
 }
 
 /// What the black-box tests start.
-pub(crate) const FOR_TESTS: [Program; 5] = [
+pub(crate) const FOR_TESTS: [Program; 6] = [
     Program {
         name: "nginx",
         package: "nginx",
@@ -36,6 +36,10 @@ pub(crate) const FOR_TESTS: [Program; 5] = [
     Program {
         name: "ip",
         package: "iproute2",
+    },
+    Program {
+        name: "buildah",
+        package: "buildah",
     },
 ];
 
