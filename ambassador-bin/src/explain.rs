@@ -32,6 +32,11 @@ pub(crate) fn check(read: &Read, file: &Path) -> Result<usize, Errors> {
     let mut errors = Vec::new();
     for (number, sample) in samples.all.iter().enumerate() {
         let number = number.to_string();
+        if sample.expect.is_empty() {
+            let help = "write a part of what `explain` prints, such as `{entry: users}`";
+            errors.push(samples.error_at(&[&number, "expect"], "nothing is expected", help));
+            continue;
+        }
         let asked = Asked::new(&sample.request, fields(sample));
         let told = asked.and_then(|asked| foretell(&read.document.config, &read.plan, &asked));
         match told {

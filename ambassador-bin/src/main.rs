@@ -100,7 +100,10 @@ fn check(options: &cli::Options, effective: bool, samples: Option<&Path>) -> Res
     }
     let count = read.plan.entries.len();
     let noun = if count == 1 { "entry" } else { "entries" };
-    let samples = samples.map(|count| format!(", {count} samples"));
+    let samples = samples.map(|count| {
+        let noun = if count == 1 { "sample" } else { "samples" };
+        format!(", {count} {noun}")
+    });
     print(&format!(
         "ok: {count} {noun}{}\n",
         samples.unwrap_or_default()

@@ -1,7 +1,7 @@
 //! Writes the YAML of a configuration file: ephemeral ports, two workers, everything logged.
 
-/// A configuration file in the making.
-#[derive(Clone, Debug)]
+/// A configuration file in the making; the default has no entry yet.
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     top: Vec<String>,
     entries: Vec<(String, String)>,
@@ -10,11 +10,7 @@ pub struct Config {
 impl Config {
     /// One entry named `users` that listens on an ephemeral port; `settings` is its other lines.
     pub fn of(settings: &str) -> Self {
-        Self {
-            top: Vec::new(),
-            entries: Vec::new(),
-        }
-        .and("users", settings)
+        Self::default().and("users", settings)
     }
 
     /// Adds an entry.

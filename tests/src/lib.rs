@@ -10,6 +10,8 @@ pub mod certificates;
 pub mod client;
 /// The text of a configuration file with one entry or several.
 pub mod config;
+/// The recipes of the cookbook, made to run here.
+pub mod cookbook;
 /// A DNS server that answers what the test says.
 pub mod dns;
 /// A reader of server-sent events.
@@ -42,3 +44,5 @@ pub mod scripted;
 pub mod sources;
 /// One TCP connection, seen as bytes and the way it ended.
 pub mod wire;
+/// YAML as JSON values.
+pub mod yaml;

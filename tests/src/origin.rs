@@ -94,7 +94,8 @@ impl Origin {
     }
 
     /// Starts on the first `count` of the addresses 127.0.0.2, 127.0.0.3 and so on, all with the
-    /// same port, as the replicas behind one DNS name are. `handler` makes each replica's handler.
+    /// same port, as the replicas behind one DNS name are. `handler` makes each replica's handler; a
+    /// request's extensions hold the `SocketAddr` of the replica that got it.
     ///
     /// # Panics
     ///
@@ -123,9 +124,13 @@ impl Origin {
         F: Fn(Request<Incoming>) -> R + Send + Sync + 'static,
         R: Future<Output = Response<Body>> + Send + 'static,
     {
+        let address = listener.local_addr().expect("a bound socket");
         let mut origin = Self {
-            address: listener.local_addr().expect("a bound socket"),
-            handler: Arc::new(move |request| Box::pin(handler(request))),
+            address,
+            handler: Arc::new(move |mut request| {
+                request.extensions_mut().insert(address);
+                Box::pin(handler(request))
+            }),
             record: Arc::new(watch::Sender::new(Vec::new())),
             connections: Arc::new(AtomicUsize::new(0)),
             tls: Arc::new(watch::Sender::new(None)),

@@ -66,7 +66,8 @@ fn each_try_is_told_what_is_left() {
                 status(503)
             }
         });
-        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        let settings = format!("to: http://{}\ntimeout: {{try: 10s}}", origin.address());
+        let ambassador = Ambassador::serving(&settings).await;
         let request = with(get("/"), "x-request-timeout-ms", "20000");
         let reply = once(ambassador.address(), request)
             .await

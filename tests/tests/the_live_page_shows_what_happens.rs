@@ -244,15 +244,21 @@ fn a_page_of_another_origin_may_not_act() {
         let origin = origin();
         let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
         let admin = ambassador.admin().await;
-        for (from, status) in [
-            (Some("https://elsewhere.test".to_owned()), 403),
-            (Some("null".to_owned()), 403),
-            (Some(format!("http://{admin}")), 200),
-            (None, 200),
+        let own = admin.to_string();
+        for (from, host, status) in [
+            (Some("https://elsewhere.test".to_owned()), own.as_str(), 403),
+            (Some("null".to_owned()), &own, 403),
+            (
+                Some("http://rebound.test:1".to_owned()),
+                "rebound.test:1",
+                403,
+            ),
+            (Some(format!("http://{admin}")), &own, 200),
+            (None, &own, 200),
         ] {
             let mut reload = request("POST", "/reload");
             let headers = reload.headers_mut();
-            headers.insert("host", admin.to_string().parse().expect("a value"));
+            headers.insert("host", host.parse().expect("a value"));
             if let Some(from) = &from {
                 headers.insert("origin", from.parse().expect("a value"));
             }

@@ -73,6 +73,8 @@ fn a_request_is_explained() {
         assert!(text.contains("though-perhaps-seen: false"), "{text}");
         let (_, text, _) = told(folder.path(), &[post, "-H", "idempotency-key: 1"]).await;
         assert!(text.contains("though-perhaps-seen: true"), "{text}");
+        let (_, text, _) = told(folder.path(), &[url, "-H", "x-request-timeout-ms: 100"]).await;
+        assert!(text.contains("  request: 100ms\n"), "{text}");
         let (_, text, _) = told(folder.path(), &["GET http://localhost:9001"]).await;
         assert!(text.starts_with("entry: mail\nprotocol: bytes\n"), "{text}");
     });
@@ -127,6 +129,8 @@ fn samples_hold_or_their_places_are_told() {
 - request: GET http://localhost:9000/reports
   expect: {path: /, retry: {attempts: 2}, nothing: 1}
 - request: GET http://localhost:1/
+  expect: {entry: users}
+- request: GET http://localhost:9000/
   expect: {}
 ";
         let (code, text) = check(bad).await;
@@ -138,7 +142,8 @@ fn samples_hold_or_their_places_are_told() {
             "`explain` says no `nothing`",
             "no entry listens on localhost:1",
             "samples.yaml:3:",
-            "4 errors",
+            "nothing is expected",
+            "5 errors",
         ] {
             assert!(text.contains(said), "no {said} in {text}");
         }

@@ -16,7 +16,7 @@ pub(crate) struct Program {
 }
 
 /// What the black-box tests start.
-pub(crate) const FOR_TESTS: [Program; 6] = [
+pub(crate) const FOR_TESTS: [Program; 7] = [
     Program {
         name: "chromium",
         package: "chromium",
@@ -40,6 +40,10 @@ pub(crate) const FOR_TESTS: [Program; 6] = [
     Program {
         name: "ip",
         package: "iproute2",
+    },
+    Program {
+        name: "buildah",
+        package: "buildah",
     },
 ];
 

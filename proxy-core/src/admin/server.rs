@@ -1,7 +1,7 @@
 //! The admin interface's HTTP server.
 
 use std::convert::Infallible;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,7 +133,11 @@ fn is_own(request: &Request<Incoming>) -> bool {
         .headers()
         .get(HOST)
         .and_then(|host| host.to_str().ok());
-    origin.is_some_and(|(_, origin)| Some(origin) == host)
+    // A name may be made to lead here by whoever owns it (DNS rebinding); an address may not.
+    let bare = host.map(|host| host.rsplit_once(':').map_or(host, |(bare, _)| bare));
+    let bare = bare.map(|bare| bare.trim_start_matches('[').trim_end_matches(']'));
+    let is_here = bare.is_some_and(|bare| bare == "localhost" || bare.parse::<IpAddr>().is_ok());
+    is_here && origin.is_some_and(|(_, origin)| Some(origin) == host)
 }
 
 const INDEX: &str = "GET / /live /livez /readyz /metrics /config, POST /reload /drain\n";

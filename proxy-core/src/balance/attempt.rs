@@ -204,9 +204,9 @@ impl Drop for Attempt {
         self.endpoint.load().end();
         if !self.recorded {
             // Given up from outside: held against the endpoint only when it was given up for being slow.
-            let slow = self.exchange.as_ref().is_some_and(Exchange::timed_out);
-            self.explain_given_up(slow);
             let outrun = self.exchange.as_ref().is_some_and(Exchange::is_outrun);
+            let slow = !outrun && self.exchange.as_ref().is_some_and(Exchange::timed_out);
+            self.explain_given_up(slow);
             if slow && let Some(exchange) = &self.exchange {
                 let reason = Some(Reason::ResponseTimeout);
                 self.note_as(exchange, reason, "given up for being slow");

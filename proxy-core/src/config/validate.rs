@@ -284,6 +284,10 @@ impl Check<'_> {
             let help = "write one like `spiffe://cluster.local/ns/default/sa/users`";
             self.wrong(&at("spiffe"), format!("`{id}` is not a SPIFFE ID"), help);
         }
+        if scheme == Scheme::Tls && tls.alpn != Tls::default().alpn {
+            let message = "nothing is offered with `tls`: the bytes inside are the workload's own";
+            return self.wrong(&at("alpn"), message, "leave it out");
+        }
         if tls.alpn.is_empty() {
             let help = "write `h2`, `http/1.1` or both";
             self.wrong(&at("alpn"), "nothing is offered", help);

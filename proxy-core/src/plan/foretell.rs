@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::{EntryPlan, HttpPlan, Plan, RequestPlan, ServicePlan, Source, is_below};
 use crate::balance::{HashOn, Policy, owner};
-use crate::config::{Config, Entry, ListenHost, OrOff, PathPolicy};
+use crate::config::{Config, Duration, Entry, ListenHost, OrOff, PathPolicy};
 use crate::http::Protocol;
+use crate::resilience::timeout::asked as asked_time;
 
 /// A request to be told about.
 #[derive(Debug, Clone)]
@@ -196,9 +197,16 @@ fn policies(
             "though-perhaps-seen": repeatable,
         }),
     };
+    let field = entry.timeout.field.on().map(|field| &field.0);
+    let wanted = asked_time(&asked.headers, field);
+    let limit = policy.request_timeout;
+    let request = match wanted.filter(|wanted| limit.is_none_or(|limit| *wanted < limit)) {
+        Some(wanted) => OrOff::On(Duration::from_millis(wanted.as_millis() as u64)),
+        None => of_path.request.unwrap_or(entry.timeout.request),
+    };
     let told = json!({
         "timeout": {
-            "request": of_path.request.unwrap_or(entry.timeout.request),
+            "request": request,
             "try": of_path.r#try.unwrap_or(entry.timeout.r#try),
             "connect": entry.timeout.connect,
         },

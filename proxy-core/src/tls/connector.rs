@@ -9,6 +9,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+use twox_hash::XxHash64;
 
 use super::faults;
 use super::material::{Material, Params, Unusable};
@@ -36,6 +37,8 @@ pub enum Offer {
 pub struct Connector {
     params: Params,
     current: ArcSwap<Configs>,
+    /// What the files held when they were read first.
+    first: Vec<Option<u64>>,
 }
 
 /// The same settings with each offer, so that a connection copies none.
@@ -66,9 +69,12 @@ impl Configs {
 impl Connector {
     /// Reads the files.
     pub fn new(params: Params) -> Result<Self, Unusable> {
+        // Before they are read for use: what changes in between is then noticed.
+        let first = prints(&params);
         let material = Material::load(&params)?;
         Ok(Self {
             params,
+            first,
             current: ArcSwap::from_pointee(Configs::new(material)),
         })
     }
@@ -84,12 +90,8 @@ impl Connector {
         if files.is_empty() {
             return std::future::pending().await;
         }
-        let read = || {
-            let read = files.iter().map(|file| std::fs::read(file).ok());
-            read.collect::<Vec<_>>()
-        };
         let mut changes = Changes::of(&files).ok();
-        let mut last = read();
+        let mut last = self.first.clone();
         loop {
             let told = async {
                 match &mut changes {
@@ -97,9 +99,9 @@ impl Connector {
                     None => std::future::pending().await,
                 }
             };
-            let _ = tokio::time::timeout(LOOK, told).await;
-            let now = read();
+            let now = prints(&self.params);
             if now == last {
+                let _ = tokio::time::timeout(LOOK, told).await;
                 continue;
             }
             last = now;
@@ -143,4 +145,11 @@ impl Connector {
         let shaken = connector.connect(name, tcp).await;
         shaken.map_err(|error| faults::of_handshake(address, error))
     }
+}
+
+/// Tells one content of the files from another.
+fn prints(params: &Params) -> Vec<Option<u64>> {
+    let files = params.files().into_iter();
+    let prints = files.map(|file| Some(XxHash64::oneshot(0, &std::fs::read(file).ok()?)));
+    prints.collect()
 }

@@ -65,6 +65,9 @@ fn told(why: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "it is not valid yet".to_owned()
         }
+        CertificateError::NotValidForNameContext { expected, .. } => {
+            format!("it is not valid for {}", expected.to_str())
+        }
         CertificateError::Other(other) => match other.source() {
             Some(cause) => cause.to_string(),
             None => other.to_string(),

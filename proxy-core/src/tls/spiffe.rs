@@ -39,11 +39,14 @@ impl std::fmt::Display for Mismatch {
         } = self;
         match presented.as_slice() {
             [] => write!(f, "it bears no SPIFFE ID; {expected} is expected"),
-            ids => write!(
-                f,
-                "it is that of {}; {expected} is expected",
-                ids.join(", ")
-            ),
+            [id] => write!(f, "it is that of {id:.200}; {expected} is expected"),
+            ids => {
+                let count = ids.len();
+                write!(
+                    f,
+                    "it bears {count} SPIFFE IDs; {expected} alone is expected"
+                )
+            }
         }
     }
 }

@@ -476,6 +476,10 @@ fn tls_settings_fit_each_other() {
         "5:11 nothing is offered | write `h2`, `http/1.1` or both",
     );
     assert_mistake(
+        &with("tls://a:1", "{alpn: [h2]}"),
+        "5:11 nothing is offered with `tls`: the bytes inside are the workload's own | leave it out",
+    );
+    assert_mistake(
         &with("https://a", "{alpn: [h3]}"),
         "5:18 unknown value `h3` | did you mean `h2`?",
     );

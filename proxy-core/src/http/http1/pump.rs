@@ -127,7 +127,9 @@ impl Pump {
         let before = self.out.len();
         let written = self.out.poll_write(stream, cx);
         self.moved += (before - self.out.len()) as u64;
-        self.begun |= self.out.len() < before;
+        // What TLS took before it failed may be on its way all the same.
+        let perhaps = matches!(written, Poll::Ready(Err(_))) && stream.holds_back();
+        self.begun |= perhaps || self.out.len() < before;
         written
     }
 }

@@ -21,6 +21,7 @@ use super::upgrade::Handover;
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
 use crate::net::Stream;
+use crate::tls;
 
 /// A small body that came with its head is handed on at once up to this size.
 const WHOLE: u64 = 64 * 1024;
@@ -154,7 +155,11 @@ impl Sending {
                 Err(error) => error,
             };
             let (sent, begun) = (self.upload.pump.has_begun(), !wire.buffer.is_empty());
-            let cause = self.upload.broken.take().unwrap_or(cause);
+            // An alert says more than that nothing could be written any more.
+            let cause = match self.upload.broken.take() {
+                Some(broken) if tls::alert(&cause).is_none() => broken,
+                _ => cause,
+            };
             return Poll::Ready(Err(Failed::Lost { sent, begun, cause }));
         }
     }

@@ -42,6 +42,8 @@ pub(super) struct Gradient {
     shrinking: Option<(f64, f64)>,
     begun: Option<Instant>,
     sum: Duration,
+    /// Answers whose latency counts, and all.
+    timed: u32,
     count: u32,
     /// The most requests at once in this window.
     peak: u32,
@@ -56,6 +58,7 @@ impl Gradient {
             shrinking: None,
             begun: None,
             sum: Duration::ZERO,
+            timed: 0,
             count: 0,
             peak: 0,
             overloaded: false,
@@ -66,16 +69,17 @@ impl Gradient {
         self.limit as u32
     }
 
-    /// An answer came after `latency`, while `in_flight` requests were under way.
+    /// A request has ended, well after `latency`, while `in_flight` requests were under way.
     pub(super) fn observe(
         &mut self,
-        latency: Duration,
+        latency: Option<Duration>,
         in_flight: u32,
         overload: bool,
         now: Instant,
     ) {
         let begun = *self.begun.get_or_insert(now);
-        self.sum += latency;
+        self.sum += latency.unwrap_or_default();
+        self.timed += u32::from(latency.is_some());
         self.count += 1;
         self.peak = self.peak.max(in_flight);
         self.overloaded |= overload;
@@ -86,23 +90,29 @@ impl Gradient {
     }
 
     fn close(&mut self) {
-        let short = self.sum.as_secs_f64() / f64::from(self.count);
-        self.best = self.best.min(short);
         if self.overloaded {
             self.limit *= BACKOFF;
-        } else if f64::from(self.peak) * 2.0 >= self.limit {
-            let gradient = (TOLERANCE * self.best / short.max(1e-9)).clamp(0.5, 1.0);
-            let next = self.limit * gradient + QUEUE;
-            self.weigh(next < self.limit, short);
-            self.limit += (next - self.limit) * SMOOTHING;
+        } else if self.timed > 0 {
+            self.learn(self.sum.as_secs_f64() / f64::from(self.timed));
         }
         self.limit = self.limit.clamp(LEAST, MOST);
-        (self.sum, self.count, self.peak) = (Duration::ZERO, 0, 0);
+        (self.sum, self.timed, self.count, self.peak) = (Duration::ZERO, 0, 0, 0);
         self.overloaded = false;
     }
 }
 
 impl Gradient {
+    /// Compares the latency of a window with the best.
+    fn learn(&mut self, short: f64) {
+        self.best = self.best.min(short);
+        if f64::from(self.peak) * 2.0 >= self.limit {
+            let gradient = (TOLERANCE * self.best / short.max(1e-9)).clamp(0.5, 1.0);
+            let next = self.limit * gradient + QUEUE;
+            self.weigh(next < self.limit, short);
+            self.limit += (next - self.limit) * SMOOTHING;
+        }
+    }
+
     /// Sees whether shrinking helps.
     fn weigh(&mut self, shrinks: bool, short: f64) {
         let (limit, slow) = match self.shrinking {
@@ -138,7 +148,8 @@ mod tests {
         for _ in 0..seconds * 100 {
             let in_flight = gradient.limit();
             for _ in 0..in_flight {
-                gradient.observe(latency(in_flight, capacity), in_flight, false, *now);
+                let latency = latency(in_flight, capacity);
+                gradient.observe(Some(latency), in_flight, false, *now);
             }
             *now += Duration::from_millis(10);
         }
@@ -165,7 +176,7 @@ mod tests {
             for _ in 0..6000 {
                 let in_flight = gradient.limit().min(50);
                 for _ in 0..in_flight {
-                    gradient.observe(Duration::from_millis(latency), in_flight, false, now);
+                    gradient.observe(Some(Duration::from_millis(latency)), in_flight, false, now);
                 }
                 now += Duration::from_millis(10);
             }
@@ -177,14 +188,27 @@ mod tests {
     async fn an_overload_that_is_said_shrinks_it_and_idleness_leaves_it() {
         let (mut gradient, mut now) = (Gradient::new(), Instant::now());
         for _ in 0..1000 {
-            gradient.observe(Duration::from_millis(1), 1, false, now);
+            gradient.observe(Some(Duration::from_millis(1)), 1, false, now);
             now += Duration::from_millis(10);
         }
         assert_eq!(gradient.limit(), 20, "one request at once says nothing");
         for _ in 0..1000 {
-            gradient.observe(Duration::from_millis(1), 20, true, now);
+            gradient.observe(None, 20, true, now);
             now += Duration::from_millis(10);
         }
         assert_eq!(gradient.limit(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn quick_failures_do_not_look_like_quick_answers() {
+        let (mut gradient, mut now) = (Gradient::new(), Instant::now());
+        run(&mut gradient, &mut now, 30, 100);
+        let before = gradient.limit();
+        for _ in 0..1000 {
+            gradient.observe(None, before, false, now);
+            now += Duration::from_millis(1);
+        }
+        run(&mut gradient, &mut now, 5, 100);
+        assert!(gradient.limit() >= before * 9 / 10, "{}", gradient.limit());
     }
 }

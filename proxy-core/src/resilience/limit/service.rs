@@ -70,13 +70,15 @@ impl InFlight {
         (now <= self.limit()).then_some(admitted)
     }
 
-    fn observe(&self, admitted: &Admitted, overload: bool) {
+    fn observe(&self, admitted: &Admitted, answered: bool, overload: bool) {
         let Some(gradient) = &self.gradient else {
             return;
         };
         let now = Instant::now();
         let mut gradient = gradient.lock();
-        gradient.observe(now - admitted.begun, admitted.in_flight, overload, now);
+        // How fast a failure comes says nothing of how fast answers do.
+        let latency = (answered && !overload).then(|| now - admitted.begun);
+        gradient.observe(latency, admitted.in_flight, overload, now);
         self.limit.store(gradient.limit(), Relaxed);
     }
 }
@@ -194,7 +196,9 @@ where
         let Some(admitted) = admitted.take() else {
             return Poll::Ready(result);
         };
-        admitted.shared.observe(&admitted, is_overload(&result));
+        let answered = matches!(&result, Ok(response) if !response.status().is_server_error());
+        let overload = is_overload(&result);
+        admitted.shared.observe(&admitted, answered, overload);
         if let Ok(response) = &mut result {
             response.body_mut().watch(Box::new(admitted));
         }

@@ -382,7 +382,9 @@ impl Shared {
             return Err(Denied::Attempts);
         }
         let unseen = matches!(result, Err(fault) if fault.seen() == Seen::No);
-        let unsent = matches!(result, Err(fault) if fault.reason().class() == Class::Connect);
+        // An alert may end a connection after the request was seen: its class alone says nothing.
+        let unsent =
+            matches!(result, Err(fault) if unseen && fault.reason().class() == Class::Connect);
         let head = original.head.as_deref().ok_or(Denied::Body)?;
         let repeatable = self.params.methods.contains(&head.method)
             || head.headers.contains_key(&IDEMPOTENCY_KEY);

@@ -18,7 +18,7 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const DIGITS: usize = 8;
 
 /// The shortest time that a request asks for; none where it asks for nothing that can be read.
-pub(super) fn asked(headers: &HeaderMap, field: Option<&HeaderName>) -> Option<Duration> {
+pub fn asked(headers: &HeaderMap, field: Option<&HeaderName>) -> Option<Duration> {
     let grpc = headers.get(GRPC_TIMEOUT).and_then(from_grpc);
     let own = field.and_then(|field| headers.get(field)).and_then(millis);
     match (grpc, own) {

@@ -11,5 +11,5 @@ mod service;
 mod tests;
 mod timers;
 
-pub use allowance::{Allowance, AllowanceLayer};
+pub use allowance::{Allowance, AllowanceLayer, asked};
 pub use service::{Bound, Timeout, TimeoutLayer};

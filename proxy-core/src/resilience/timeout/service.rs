@@ -116,13 +116,15 @@ where
             Some(exchange) if self.bound == Bound::Request => exchange.started(),
             _ => Instant::now(),
         };
-        let asked = match self.bound {
+        let wanted = match self.bound {
             Bound::Request => asked(request.headers(), self.field.as_ref()),
             Bound::Try => None,
         };
-        let asked = asked.filter(|asked| self.limit.is_none_or(|limit| *asked < limit));
-        if let Some(exchange) = &exchange {
-            exchange.note_deadline(asked.or(self.limit), asked.is_some());
+        let asked = wanted.filter(|asked| self.limit.is_none_or(|limit| *asked < limit));
+        if self.bound == Bound::Request
+            && let Some(exchange) = &exchange
+        {
+            exchange.note_deadline(asked.or(self.limit), wanted.is_some());
         }
         // What a request asks for is all that it gets; our own limit is one of standstill.
         let moves = asked.is_none() && self.limit.is_some() && !request.body().is_end_stream();
