@@ -72,8 +72,9 @@ impl Build {
     /// procedural macros, which cannot be static.
     pub(crate) fn program(&self, what: &str, below: &str, flag: &OsStr) -> Result<PathBuf> {
         let (host, folder) = (&self.compiler.host, self.folder.join(below));
-        // Separated so that a folder's name may have a space.
-        let mut flags = OsString::from("-Ctarget-feature=+crt-static\x1f");
+        // Separated so that a folder's name may have a space. A program with an optimisation of its
+        // own is not stripped by the profile.
+        let mut flags = OsString::from("-Ctarget-feature=+crt-static\x1f-Cstrip=symbols\x1f");
         flags.push(flag);
         let mut command = cargo(&["build", "--release", "--package", AMBASSADOR]);
         command
