@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures how the ambassador bears size: many entries, and many endpoints in one entry.
 
-    unshare --net sh -c 'ip link set lo up && ulimit -n 65536 && bench/scale.py AMBASSADOR LOAD'
+    unshare --net sh -c 'ip link set lo up && ulimit -n 20000 && bench/scale.py AMBASSADOR LOAD'
 
 AMBASSADOR is the program, LOAD is `remora-bench`, whose load and origin are used. Prints one line a
 case: time from start to ready, memory (proportional set size) then, time of a reload that changes
