@@ -1,7 +1,9 @@
-//! An endpoint that fails three of ten requests is found out and left out, whatever the balancer.
+//! An endpoint that fails three of ten requests, or is much slower than the others, is found out and
+//! left out, whatever the balancer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use remora_tests::ambassador::Ambassador;
 use remora_tests::client::{Connection, Protocol, get};
@@ -22,11 +24,28 @@ fn gray() -> Origin {
     })
 }
 
+/// An upstream that takes its time.
+fn slow() -> Origin {
+    Origin::start(|_| async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        ok("fine")
+    })
+}
+
 #[test]
-fn with_round_robin() {
-    promise(async {
-        let healthy = [(); 3].map(|()| Origin::start(|_| async { ok("fine") }));
+fn one_that_fails_with_round_robin() {
+    is_found_out(gray, "share");
+}
+
+#[test]
+fn one_that_is_slow_with_round_robin() {
+    is_found_out(slow, "slow");
+}
+
+fn is_found_out(gray: fn() -> Origin, cause: &'static str) {
+    promise(async move {
         let gray = gray();
+        let healthy = [(); 3].map(|()| Origin::start(|_| async { ok("fine") }));
         let to: Vec<String> = healthy
             .iter()
             .chain([&gray])
@@ -41,7 +60,7 @@ fn with_round_robin() {
         while ambassador
             .metrics()
             .await
-            .sum("remora_ejections_total", &[])
+            .sum("remora_ejections_total", &[("cause", cause)])
             == 0.0
         {
             assert!(sent < 2_000, "it is never found out");

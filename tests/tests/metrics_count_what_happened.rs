@@ -16,7 +16,7 @@ const FAMILIES: [(&str, &str, &[&str]); 24] = [
     ("remora_retries_denied_total", "counter", &["entry", "why"]),
     ("remora_hedges_total", "counter", &["entry", "result"]),
     ("remora_faults_total", "counter", &["entry", "reason"]),
-    ("remora_ejections_total", "counter", &["entry"]),
+    ("remora_ejections_total", "counter", &["entry", "cause"]),
     ("remora_endpoints", "gauge", &["entry", "state"]),
     ("remora_endpoint_ejected", "gauge", &["entry", "endpoint"]),
     ("remora_upstream_connections", "gauge", &["entry"]),

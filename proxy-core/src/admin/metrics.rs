@@ -205,13 +205,14 @@ fn connection_families(families: &mut Families, name: &str, totals: &Totals) {
 }
 
 fn endpoint_families(families: &mut Families, name: &str, entry: &EntryView) {
-    let ejections = entry.endpoints.ejections();
-    families.counter(
-        "remora_ejections_total",
-        "Endpoints taken out of the rotation.",
-        &[("entry", name)],
-        ejections,
-    );
+    for (cause, count) in entry.endpoints.ejections_by_cause() {
+        families.counter(
+            "remora_ejections_total",
+            "Endpoints taken out of the rotation.",
+            &[("entry", name), ("cause", cause)],
+            count,
+        );
+    }
     let endpoints = entry.endpoints.endpoints();
     let (mut ejected, mut unhealthy) = (0, 0);
     for endpoint in endpoints.iter() {

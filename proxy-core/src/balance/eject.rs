@@ -1,8 +1,8 @@
 //! Takes endpoints that fail out of the rotation for a while, and lets them back in slowly.
 //!
-//! Passive outlier ejection: failures of real requests, in a row, or in a share that stands out from
-//! the other endpoints'. The share of endpoints that may
-//! be out at once is capped, so that a failure of everything is not made worse by having nowhere to send.
+//! Passive outlier ejection: failures of real requests in a row, or a share of failures or a latency
+//! that stands out from the other endpoints' (`answers.rs`). The share of endpoints that may be out at
+//! once is capped, so that a failure of everything is not made worse by having nowhere to send.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::CheckParams;
+use super::answers::{Answers, Recent};
 
 /// When an endpoint is ejected and how it returns.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,9 @@ pub struct Params {
     /// The share of failures among the answers of the last moments, 0 to 1, from which an endpoint
     /// is ejected, if the others' is at most half of its own; none for never.
     pub share: Option<f64>,
+    /// How many times as long as the others' its answers must typically take for an ejection, at
+    /// least 2; none for never.
+    pub slow: Option<u32>,
     /// How long the first ejection lasts; each further one in a row lasts that much longer, up to [`Params::LONGEST`].
     pub period: Duration,
     /// The share of the endpoints that may be ejected at once, 0 to 1.
@@ -31,12 +35,6 @@ impl Params {
     /// No ejection lasts longer.
     pub const LONGEST: Duration = Duration::from_secs(300);
 }
-
-/// Answers that a share is taken of at least: fewer say little.
-const ENOUGH: u32 = 30;
-
-/// Half of the time for which answers count, in milliseconds.
-const HALF_WINDOW: u64 = 5_000;
 
 /// The share of its traffic that an endpoint gets at the moment of its return.
 const FIRST_SHARE: f64 = 0.1;
@@ -51,45 +49,7 @@ pub(super) struct Health {
     /// Whether it is out by its checks, and how many of those in a row say otherwise.
     unhealthy: AtomicBool,
     contrary: AtomicU32,
-    /// What was answered in the present half of the window and in the one before.
-    answers: [Answers; 2],
-}
-
-/// Answers of half a window.
-#[derive(Debug, Default)]
-struct Answers {
-    half: AtomicU64,
-    all: AtomicU32,
-    bad: AtomicU32,
-}
-
-/// Answers of the last moments.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Recent {
-    all: u32,
-    bad: u32,
-}
-
-impl Recent {
-    /// Whether these stand out from what the other endpoints answered meanwhile.
-    pub(super) fn stands_out(self, share: f64, others: Self) -> bool {
-        if self.all < ENOUGH || others.all < ENOUGH {
-            return false;
-        }
-        let own = self.share();
-        own >= share && others.share() <= own / 2.0
-    }
-
-    fn share(self) -> f64 {
-        f64::from(self.bad) / f64::from(self.all.max(1))
-    }
-}
-
-impl std::ops::AddAssign for Recent {
-    fn add_assign(&mut self, other: Self) {
-        self.all = self.all.saturating_add(other.all);
-        self.bad = self.bad.saturating_add(other.bad);
-    }
+    answers: Answers,
 }
 
 /// Whether an endpoint takes requests.
@@ -112,7 +72,7 @@ impl Health {
             ejected_until: AtomicU64::new(0),
             unhealthy: AtomicBool::new(false),
             contrary: AtomicU32::new(0),
-            answers: Default::default(),
+            answers: Answers::default(),
         }
     }
 
@@ -145,41 +105,19 @@ impl Health {
         self.ejected_until.store(self.millis(now), Relaxed);
     }
 
-    /// Counts an answer towards the share. Two workers that begin a window at once may lose one.
-    pub(super) fn answered(&self, bad: bool, now: Instant) {
-        let half = self.millis(now) / HALF_WINDOW;
-        let answers = &self.answers[(half % 2) as usize];
-        if answers.half.swap(half, Relaxed) != half {
-            answers.all.store(0, Relaxed);
-            answers.bad.store(0, Relaxed);
-        }
-        answers.all.fetch_add(1, Relaxed);
-        if bad {
-            answers.bad.fetch_add(1, Relaxed);
-        }
+    /// A good answer came after `latency`.
+    pub(super) fn answered(&self, latency: Duration, now: Instant) {
+        self.answers.good(latency, self.millis(now));
     }
 
-    /// The answers of the last five to ten seconds.
+    /// An answer was not waited for any longer than `latency`.
+    pub(super) fn outrun(&self, latency: Duration, now: Instant) {
+        self.answers.outrun(latency, self.millis(now));
+    }
+
+    /// The answers of the last moments.
     pub(super) fn recent(&self, now: Instant) -> Recent {
-        let half = self.millis(now) / HALF_WINDOW;
-        let mut recent = Recent::default();
-        for answers in &self.answers {
-            if half - answers.half.load(Relaxed).min(half) <= 1 {
-                recent += Recent {
-                    all: answers.all.load(Relaxed),
-                    bad: answers.bad.load(Relaxed),
-                };
-            }
-        }
-        recent
-    }
-
-    /// Forgets the answers: after an ejection they say nothing new.
-    fn forget(&self) {
-        for answers in &self.answers {
-            answers.all.store(0, Relaxed);
-            answers.bad.store(0, Relaxed);
-        }
+        self.answers.recent(self.millis(now))
     }
 
     pub(super) fn succeeded(&self) {
@@ -190,6 +128,7 @@ impl Health {
 
     /// Counts a failure; true when it asks for an ejection. One failure suffices while the endpoint returns.
     pub(super) fn failed(&self, params: &Params, now: Instant) -> bool {
+        self.answers.bad(self.millis(now));
         let consecutive = self.consecutive.fetch_add(1, Relaxed) + 1;
         match self.state(params, now) {
             State::Available => consecutive >= params.failures,
@@ -203,7 +142,7 @@ impl Health {
         let count = self.ejections.fetch_add(1, Relaxed) + 1;
         let period = (params.period * count).min(Params::LONGEST);
         self.consecutive.store(0, Relaxed);
-        self.forget();
+        self.answers.forget();
         self.ejected_until.store(self.millis(now + period), Relaxed);
         period
     }

@@ -4,6 +4,7 @@
 //! services that reach it (its connection pool) belong to one worker. Invariant: a pick costs the same for ten endpoints and
 //! for ten thousand, and never fails while there is an endpoint at all.
 
+mod answers;
 mod attempt;
 mod check;
 mod eject;
@@ -15,6 +16,7 @@ mod policy;
 mod ring;
 mod service;
 mod set;
+mod subset;
 #[cfg(test)]
 mod tests;
 

@@ -9,10 +9,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::uri::Authority;
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::eject::{Recent, State};
+use super::answers::{Cause, Recent};
+use super::eject::State;
+use super::subset::subset;
 use super::{EjectParams, Endpoint, Outcome};
 use crate::discovery::LookupError;
 use crate::fault::{Fault, Reason};
@@ -38,8 +41,13 @@ pub struct Target {
 pub struct EndpointSet {
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     version: AtomicU64,
+    /// What it is called in the log.
+    name: Arc<str>,
     eject: Option<EjectParams>,
-    ejections: AtomicU64,
+    /// The most targets of a tier that are used.
+    most: Option<usize>,
+    /// By cause.
+    ejections: [AtomicU64; Cause::ALL.len()],
     ejecting: Mutex<()>,
     /// Checks that were good, and that were not.
     checks: [AtomicU64; 2],
@@ -58,8 +66,10 @@ impl EndpointSet {
         Self {
             endpoints: ArcSwap::from_pointee(Vec::new()),
             version: AtomicU64::new(0),
+            name: Arc::from(""),
             eject,
-            ejections: AtomicU64::new(0),
+            most: None,
+            ejections: Default::default(),
             ejecting: Mutex::default(),
             checks: Default::default(),
             unheeded: AtomicBool::new(false),
@@ -69,16 +79,34 @@ impl EndpointSet {
         }
     }
 
-    /// A set that begins with the endpoints of another, and with what is known of them.
-    pub fn after(other: &Self, eject: Option<EjectParams>) -> Self {
-        let set = Self::new(eject);
-        set.endpoints.store(other.endpoints());
-        set.ejections.store(other.ejections(), Relaxed);
-        set
+    /// The same under a name, which log lines bear.
+    pub fn named(mut self, name: Arc<str>) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// The same with at most so many endpoints of each tier, drawn by this process for itself; none
+    /// for all of them.
+    pub fn at_most(mut self, most: Option<usize>) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// The same, beginning with the endpoints of another, and with what is known of them.
+    pub fn after(self, other: &Self) -> Self {
+        self.endpoints.store(other.endpoints());
+        for (own, former) in self.ejections.iter().zip(&other.ejections) {
+            own.store(former.load(Relaxed), Relaxed);
+        }
+        self
     }
 
     /// Replaces the targets. What is known of those that stay is kept.
     pub fn update(&self, targets: Vec<Target>, failure: Option<LookupError>) {
+        let targets = match self.most {
+            Some(most) => subset(targets, most),
+            None => targets,
+        };
         let old = self.endpoints.load();
         // Whatever failed, what served until now is better than nothing.
         let keeps = targets.is_empty() && failure.is_some() && !old.is_empty();
@@ -130,7 +158,13 @@ impl EndpointSet {
 
     /// Ejections so far.
     pub fn ejections(&self) -> u64 {
-        self.ejections.load(Relaxed)
+        self.ejections.iter().map(|count| count.load(Relaxed)).sum()
+    }
+
+    /// The same by cause.
+    pub fn ejections_by_cause(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = Cause::ALL.iter().zip(&self.ejections);
+        counts.map(|(cause, count)| (cause.token(), count.load(Relaxed)))
     }
 
     /// Checks so far: good ones, and others.
@@ -155,10 +189,14 @@ impl EndpointSet {
         if self.unheeded.swap(too_many, Relaxed) != too_many {
             if too_many {
                 tracing::warn!(
+                    entry = &*self.name,
                     "more than half of the endpoints fail their checks, which are not heeded"
                 );
             } else {
-                tracing::info!("the endpoints' checks are heeded again");
+                tracing::info!(
+                    entry = &*self.name,
+                    "the endpoints' checks are heeded again"
+                );
             }
         }
     }
@@ -196,15 +234,15 @@ impl EndpointSet {
         match outcome {
             Outcome::Success => {
                 endpoint.load().observe(latency, now);
-                endpoint.health().answered(false, now);
+                endpoint.health().answered(latency, now);
             }
             Outcome::Failure | Outcome::Unreachable => {
-                endpoint.health().answered(true, now);
-                let asked = self.eject.as_ref().filter(|params| {
-                    let in_a_row = endpoint.health().failed(params, now);
-                    in_a_row || self.stands_out(endpoint, params, now)
-                });
-                let ejected = asked.is_some_and(|params| self.eject(endpoint, params, now));
+                let asked = self
+                    .eject
+                    .as_ref()
+                    .filter(|params| endpoint.health().failed(params, now));
+                let ejected =
+                    asked.is_some_and(|params| self.eject(endpoint, params, Cause::Row, now));
                 // A quick refusal must not look like a quick answer. An endpoint that answers badly is
                 // avoided more and more. One that cannot be reached is not, as long as it may be
                 // ejected: to be ejected it must first be tried.
@@ -221,32 +259,44 @@ impl EndpointSet {
             Outcome::Outrun => {
                 let estimate = Duration::from_nanos(endpoint.load().latency_at(now) as u64);
                 endpoint.load().observe(latency.max(estimate), now);
+                endpoint.health().outrun(latency, now);
             }
-            Outcome::Unknown => {}
+            Outcome::Unknown => return,
+        }
+        if let Some(params) = &self.eject {
+            self.compare(params, now);
         }
     }
 
-    /// Whether `endpoint` fails much more often than the others: a gray failure, which a failure in a
-    /// row never shows. The others are looked at once in a while, whatever they are and fail.
-    fn stands_out(&self, endpoint: &Endpoint, params: &EjectParams, now: Instant) -> bool {
-        let Some(share) = params.share else {
-            return false;
-        };
-        let next = now.saturating_duration_since(self.born).as_millis() as u64;
-        if self.compare_after.fetch_max(next, Relaxed) > next {
-            return false;
+    /// Ejects endpoints that fail much more often than the others, or are much slower: gray failures,
+    /// which failures in a row never show. Whoever records an answer does it for all, once in a while.
+    fn compare(&self, params: &EjectParams, now: Instant) {
+        let at = now.saturating_duration_since(self.born).as_millis() as u64;
+        let due = self.compare_after.load(Relaxed);
+        if at < due {
+            return;
         }
         let endpoints = self.endpoints.load();
         // With ten thousand endpoints a look costs more, and comes more rarely.
-        let pause = 10 + endpoints.len() as u64 / 10;
-        self.compare_after.store(next + pause, Relaxed);
-        let mut others = Recent::default();
-        for other in endpoints.iter() {
-            if !std::ptr::eq(&raw const **other, endpoint) {
-                others += other.health().recent(now);
+        let next = at + 10 + endpoints.len() as u64 / 10;
+        let mine = self
+            .compare_after
+            .compare_exchange(due, next, Relaxed, Relaxed);
+        if mine.is_err() {
+            return;
+        }
+        let recent: SmallVec<[Recent; 16]> = endpoints
+            .iter()
+            .map(|endpoint| endpoint.health().recent(now))
+            .collect();
+        let mut all = Recent::default();
+        recent.iter().for_each(|one| all += *one);
+        for (endpoint, own) in endpoints.iter().zip(recent) {
+            let returning = matches!(endpoint.health().state(params, now), State::Returning(_));
+            if let Some(cause) = own.stands_out(params, returning, all - own) {
+                self.eject(endpoint, params, cause, now);
             }
         }
-        endpoint.health().recent(now).stands_out(share, others)
     }
 
     /// An answer of `endpoint` came to its end, and was good: its failures were not in a row.
@@ -254,7 +304,7 @@ impl EndpointSet {
         endpoint.health().succeeded();
     }
 
-    fn eject(&self, endpoint: &Endpoint, params: &EjectParams, now: Instant) -> bool {
+    fn eject(&self, endpoint: &Endpoint, params: &EjectParams, cause: Cause, now: Instant) -> bool {
         let _one_at_a_time = self.ejecting.lock();
         let endpoints = self.endpoints.load();
         let out = endpoints
@@ -266,8 +316,14 @@ impl EndpointSet {
             return false;
         }
         let period = endpoint.health().eject(params, now);
-        self.ejections.fetch_add(1, Relaxed);
-        tracing::warn!(address = %endpoint.address(), ?period, "endpoint ejected");
+        self.ejections[cause as usize].fetch_add(1, Relaxed);
+        tracing::warn!(
+            entry = &*self.name,
+            address = %endpoint.address(),
+            cause = cause.token(),
+            ?period,
+            "endpoint ejected"
+        );
         true
     }
 }

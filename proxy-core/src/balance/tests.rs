@@ -12,6 +12,7 @@ fn params() -> EjectParams {
     EjectParams {
         failures: 3,
         share: None,
+        slow: None,
         period: Duration::from_secs(10),
         at_most: 0.5,
         recover: Duration::from_secs(10),
@@ -380,6 +381,44 @@ async fn a_gray_failure_is_ejected() {
     let out = |index: usize| endpoints[index].is_ejected(set.eject_params());
     assert!(out(0), "one that fails a third of its requests");
     assert!(!(1..4).any(out), "and no other");
+}
+
+/// Answers of four endpoints in turn for `seconds`, the first of which take `slow` and the others 2 ms.
+async fn latencies(set: &EndpointSet, seconds: u64, slow: Duration) {
+    for _ in 0..seconds * 25 {
+        for (index, endpoint) in set.endpoints().iter().enumerate() {
+            let latency = if index == 0 {
+                slow
+            } else {
+                Duration::from_millis(2)
+            };
+            let now = tokio::time::Instant::now();
+            set.record(endpoint, Outcome::Success, latency, now);
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_much_slower_than_the_others_is_ejected_again_and_again() {
+    let slow = Some(EjectParams {
+        slow: Some(5),
+        ..params()
+    });
+    let set = set(4, slow);
+    latencies(&set, 1, Duration::from_millis(9)).await;
+    assert_eq!(set.ejections(), 0, "not slow enough");
+    latencies(&set, 3, Duration::from_millis(100)).await;
+    let causes: Vec<_> = set.ejections_by_cause().collect();
+    assert_eq!(causes, [("failures", 0), ("share", 0), ("slow", 1)]);
+    let out = |index: usize| set.endpoints()[index].is_ejected(set.eject_params());
+    assert!(out(0) && !(1..4).any(out));
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert!(!out(0), "it may try again");
+    latencies(&set, 1, Duration::from_millis(100)).await;
+    assert!(out(0), "and is still slow");
+    tokio::time::advance(Duration::from_secs(19)).await;
+    assert!(out(0), "so it is out for longer");
 }
 
 #[tokio::test(start_paused = true)]

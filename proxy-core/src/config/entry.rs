@@ -61,6 +61,10 @@ pub struct Entry {
     /// How an endpoint is picked. Default: `p2c`.
     #[serde(default)]
     pub balance: Balance,
+    /// The most endpoints of each priority that this process uses, drawn anew by each process, 1 to
+    /// 100000, or `off`. Default: `off`.
+    #[serde(default = "OrOff::<Count<1, 100_000>>::off")]
+    pub subset: OrOff<Count<1, 100_000>>,
     /// How many connections are held and for how long.
     #[serde(default)]
     pub pool: Pool,
@@ -92,6 +96,7 @@ impl Entry {
             eject: OrOff::default(),
             health: OrOff::Off,
             balance: Balance::default(),
+            subset: OrOff::Off,
             pool: Pool::default(),
             max_headers: default_max_headers(),
         }
@@ -239,6 +244,10 @@ pub struct Eject {
     /// be 30, from which an endpoint is left out if the other endpoints' share is at most half of it,
     /// or `off`. Default: `20%`.
     pub share: OrOff<Percent>,
+    /// How many times as long as the other endpoints' its answers of the last five to ten seconds
+    /// must typically take (geometric means), 2 to 1000, or `off`. There must be ten of them, the
+    /// difference must be more than 5 ms, and four times the standard error. Default: 5.
+    pub slow: OrOff<Count<2, 1000>>,
     /// How long it is left out the first time. Default: `10s`.
     pub r#for: Duration,
     /// The most of an entry's endpoints that are left out at once. Default: `50%`.
@@ -252,6 +261,7 @@ impl Default for Eject {
         Self {
             failures: Count::clamped(5),
             share: OrOff::On(Percent::new(20)),
+            slow: OrOff::On(Count::clamped(5)),
             r#for: Duration::from_secs(10),
             at_most: Percent::new(50),
             recover: Duration::from_secs(10),

@@ -112,6 +112,7 @@ fn compile_entry(
     let eject = entry.eject.on().map(|eject| EjectParams {
         failures: eject.failures.value(),
         share: eject.share.on().map(|share| share.fraction()),
+        slow: eject.slow.on().map(|times| times.value()),
         period: eject.r#for.std(),
         at_most: eject.at_most.fraction(),
         recover: eject.recover.std(),
@@ -122,6 +123,7 @@ fn compile_entry(
         targets,
         tls,
         eject,
+        subset: entry.subset.on().map(|most| most.value() as usize),
         health: entry
             .health
             .on()

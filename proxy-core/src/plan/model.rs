@@ -47,6 +47,8 @@ pub struct EntryPlan {
     pub tls: Option<TlsParams>,
     /// When endpoints are ejected; none for never.
     pub eject: Option<EjectParams>,
+    /// The most endpoints of a tier that are used; none for all.
+    pub subset: Option<usize>,
     /// How endpoints are asked how they are; none for never.
     pub health: Option<HealthPlan>,
     /// What is done with a connection.

@@ -117,13 +117,20 @@ impl Entry {
             .unwrap_or_else(|| Arc::new(EntryTelemetry::new(Arc::clone(&plan.name), workers)));
         let same = before.filter(|b| b.plan.targets == plan.targets);
         let (endpoints, feeder) = match same {
-            Some(before) if same_resolver && before.plan.eject == plan.eject => {
+            Some(before)
+                if same_resolver
+                    && before.plan.eject == plan.eject
+                    && before.plan.subset == plan.subset =>
+            {
                 (Arc::clone(&before.endpoints), Arc::clone(&before.feeder))
             }
             _ => {
+                let set = EndpointSet::new(plan.eject.clone())
+                    .named(Arc::clone(&plan.name))
+                    .at_most(plan.subset);
                 let endpoints = Arc::new(match same {
-                    Some(before) => EndpointSet::after(&before.endpoints, plan.eject.clone()),
-                    None => EndpointSet::new(plan.eject.clone()),
+                    Some(before) => set.after(&before.endpoints),
+                    None => set,
                 });
                 let feeder =
                     Feeder::start(&plan.targets, &endpoints, resolver, before, same_resolver);

@@ -496,6 +496,14 @@ fn policies_fit_their_entry() {
         "5:20 no time at all | write more than `0s`",
     );
     assert_mistake(
+        &entry("subset: 0"),
+        "5:13 0 is out of range | write a number from 1 to 100000",
+    );
+    assert_mistake(
+        &entry("eject: {slow: 1}"),
+        "5:19 1 is out of range | write a number from 2 to 1000",
+    );
+    assert_mistake(
         &entry("inject: {}"),
         "5:5 nothing is made | write `delay: {share: 10%, for: 1s}`, `abort: {share: 10%, status: 503}` or both",
     );
