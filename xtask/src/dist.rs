@@ -24,6 +24,8 @@ pub(crate) struct Compiler {
     host: String,
     /// The major version of its LLVM.
     pub(crate) llvm: String,
+    /// The version of glibc, whose start-up code becomes part of the program.
+    libc: (u32, u32),
     /// Where rustup puts LLVM's tools.
     pub(crate) programs: PathBuf,
 }
@@ -54,6 +56,7 @@ pub(crate) fn build(guided: bool) -> Result<PathBuf> {
         flag.push(profile);
     }
     let program = build.program("build the static ambassador", "", &flag)?;
+    step::run("start it", Command::new(&program).arg("--version"))?;
     let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
     match interpreter(&bytes) {
         Some(false) => Ok(program),
@@ -75,6 +78,9 @@ impl Build {
         // Separated so that a folder's name may have a space. A program with an optimisation of its
         // own is not stripped by the profile.
         let mut flags = OsString::from("-Ctarget-feature=+crt-static\x1f-Cstrip=symbols\x1f");
+        for argument in self.compiler.smaller() {
+            flags.push(format!("-Clink-arg=-Wl,{argument}\x1f"));
+        }
         flags.push(flag);
         let mut command = cargo(&["build", "--release", "--package", AMBASSADOR]);
         command
@@ -87,12 +93,22 @@ impl Build {
 }
 
 impl Compiler {
+    /// What makes the linker write less: one copy of functions that are the same, and relocations a
+    /// bit each. The former is lld's, the compiler's own linker on x86-64; the latter is resolved by
+    /// the start-up code of glibc 2.36 and later.
+    fn smaller(&self) -> Vec<&'static str> {
+        let mut arguments = Vec::new();
+        if self.host.starts_with("x86_64-") {
+            arguments.push("--icf=all");
+            if self.libc >= (2, 36) {
+                arguments.push("-z,pack-relative-relocs");
+            }
+        }
+        arguments
+    }
+
     fn ask() -> Result<Self> {
-        let said = |words: &[&str]| -> Result<String> {
-            let output = Command::new("rustc").args(words).output();
-            let output = output.context("cannot run rustc")?;
-            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        };
+        let said = |words: &[&str]| heard("rustc", words);
         let version = said(&["-vV"])?;
         let field = |name: &str| {
             let value = version.lines().find_map(|line| line.strip_prefix(name));
@@ -106,9 +122,27 @@ impl Compiler {
         Ok(Self {
             host,
             llvm,
+            libc: libc(),
             programs,
         })
     }
+}
+
+/// What a program says.
+fn heard(program: &str, words: &[&str]) -> Result<String> {
+    let output = Command::new(program).args(words).output();
+    let output = output.with_context(|| format!("cannot run {program}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The version of glibc, zero where it cannot be told: `glibc 2.36`.
+fn libc() -> (u32, u32) {
+    let told = heard("getconf", &["GNU_LIBC_VERSION"]).unwrap_or_default();
+    let numbers = told.rsplit(' ').next().and_then(|version| {
+        let (major, minor) = version.split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    });
+    numbers.unwrap_or_default()
 }
 
 fn shown(program: &Path) -> String {
