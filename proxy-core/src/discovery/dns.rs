@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::families::Families;
 use super::{Found, LookupError, Resolution, Resolve};
 
 /// A pause from this on is jittered.
@@ -76,13 +77,15 @@ async fn follow(
     sender: &watch::Sender<Resolution>,
 ) {
     let mut failures = 0u32;
+    let mut families = Families::default();
     loop {
         let known = sender.borrow().found.clone();
         let pause = match ask(resolver, name, question, &known).await {
             Ok(answer) => {
                 failures = 0;
                 let pause = jittered(answer.ttl.clamp(params.min_ttl, params.max_ttl));
-                let (found, partial) = (answer.found, answer.partial);
+                let found = families.usable(name, answer.found).await;
+                let partial = answer.partial;
                 sender.send_modify(|resolution| resolution.accept(name, found, partial));
                 pause
             }

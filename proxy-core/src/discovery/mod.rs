@@ -4,6 +4,7 @@
 //! answers "no such name" or answers without an address makes the set stale, not empty.
 
 mod dns;
+mod families;
 mod file;
 mod resolution;
 mod resolver;

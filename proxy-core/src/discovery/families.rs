@@ -1,0 +1,85 @@
+//! Leaves out an address family that no connection can be made to, while one can be made to the other.
+//!
+//! Happy Eyeballs (RFC 8305) for a set of endpoints: where both families are in an answer, both are
+//! tried at once before the first request is sent to either. A host without IPv6 behind a name that
+//! has both, or a service that listens on one of them, then costs no request a failed connection.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::future::select_ok;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::Found;
+
+/// How long a family has to show that it can be connected to (RFC 8305 section 8: the Connection
+/// Attempt Delay).
+const DELAY: Duration = Duration::from_millis(250);
+
+/// Addresses of a family that are tried: one of them suffices.
+const TRIED: usize = 4;
+
+/// What is known of the families of one name.
+#[derive(Debug, Default)]
+pub(super) struct Families {
+    /// An answer of which both could be connected to, or neither: it is not tried again.
+    settled: Vec<Found>,
+    /// The family that was left out last.
+    out: Option<Family>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    IPv4,
+    IPv6,
+}
+
+impl Family {
+    fn of(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(_) => Self::IPv4,
+            SocketAddr::V6(_) => Self::IPv6,
+        }
+    }
+}
+
+impl Families {
+    /// Leaves out what is of no use in an answer for `name`. A family that was left out is tried
+    /// again with each answer.
+    pub(super) async fn usable(&mut self, name: &str, mut found: Vec<Found>) -> Vec<Found> {
+        let of = |family| -> Vec<SocketAddr> {
+            let addresses = found.iter().map(|found| found.address);
+            let own = addresses.filter(|address| Family::of(*address) == family);
+            own.take(TRIED).collect()
+        };
+        let (v4, v6) = (of(Family::IPv4), of(Family::IPv6));
+        if v4.is_empty() || v6.is_empty() || found == self.settled {
+            return found;
+        }
+        let out = match tokio::join!(connects(&v4), connects(&v6)) {
+            (true, false) => Some(Family::IPv6),
+            (false, true) => Some(Family::IPv4),
+            _ => None,
+        };
+        match out {
+            Some(family) if self.out != out => tracing::info!(
+                name,
+                "no connection can be made to its {family:?} addresses, which are left out"
+            ),
+            None => self.settled.clone_from(&found),
+            Some(_) => {}
+        }
+        self.out = out;
+        found.retain(|found| Some(Family::of(found.address)) != out);
+        found
+    }
+}
+
+/// Whether a connection to one of the addresses is made in time.
+async fn connects(addresses: &[SocketAddr]) -> bool {
+    let tries = addresses
+        .iter()
+        .map(|address| Box::pin(TcpStream::connect(*address)));
+    matches!(timeout(DELAY, select_ok(tries)).await, Ok(Ok(_)))
+}
