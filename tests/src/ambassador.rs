@@ -186,7 +186,8 @@ impl Ambassador {
 
     /// Sends a request without a body to the admin listener.
     pub async fn ask(&self, method: &str, path: &str) -> Reply {
-        client::once(self.admin().await, client::request(method, path))
+        let request = client::own(client::request(method, path));
+        client::once(self.admin().await, request)
             .await
             .expect("an answer")
     }

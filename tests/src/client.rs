@@ -57,6 +57,13 @@ pub fn get(path: &str) -> Request<Body> {
     request("GET", path)
 }
 
+/// The same with `localhost` for its authority, as an admin listener wants it.
+pub fn own(mut request: Request<Body>) -> Request<Body> {
+    let host = HeaderValue::from_static("localhost");
+    request.headers_mut().insert(header::HOST, host);
+    request
+}
+
 /// A POST of these bytes.
 pub fn post(path: &str, body: impl Into<Bytes>) -> Request<Body> {
     let mut request = request("POST", path);

@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use crate::client::{Connection, Protocol, Reply, get};
+use crate::client::{Connection, Protocol, Reply, get, own};
 use crate::promise::expect;
 
 /// One stream; dropping it closes its connection.
@@ -30,7 +30,7 @@ impl Events {
     pub async fn open(address: SocketAddr, path: &str) -> Result<Self, Reply> {
         let opened = Connection::open(address, Protocol::Http1).await;
         let mut connection = opened.expect("a connection");
-        let response = expect("an answer", connection.send(get(path))).await;
+        let response = expect("an answer", connection.send(own(get(path)))).await;
         let response = response.expect("an answer");
         if response.status() != 200 {
             return Err(Reply::read(response).await.expect("a whole answer"));

@@ -58,6 +58,27 @@ fn the_timeout_ends_what_does_not_end() {
 }
 
 #[test]
+fn a_second_signal_ends_at_once_and_what_it_cuts_off_is_logged() {
+    promise(async {
+        let origin = Origin::start(|_| hang());
+        let config = Config::of(&format!("to: http://{}", origin.address()));
+        let mut ambassador = Ambassador::start(&config).await;
+        let mut connection = Connection::open(ambassador.address(), Protocol::Http1)
+            .await
+            .expect("open");
+        let flight = tokio::spawn(async move { connection.fetch(get("/stuck")).await });
+        origin.received(1).await;
+        ambassador.signal(Signal::TERM);
+        let draining = |line: &serde_json::Value| says(line, "draining");
+        ambassador.log.find("line `draining`", draining).await;
+        ambassador.signal(Signal::TERM);
+        assert_eq!(ambassador.exit().await.code(), Some(1));
+        assert_eq!(ambassador.logged("/stuck").await["aborted"], true);
+        assert!(flight.await.expect("a task").is_err());
+    });
+}
+
+#[test]
 fn what_is_in_flight_of_a_removed_entry_finishes() {
     promise(async {
         let gate = Arc::new(Semaphore::new(0));

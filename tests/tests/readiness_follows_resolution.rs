@@ -72,6 +72,18 @@ fn the_admin_listener_answers_what_it_knows_and_no_more() {
         assert_eq!(ambassador.ask("GET", "/nothing").await.status, 404);
         assert_eq!(ambassador.ask("GET", "/drain").await.status, 405);
         assert_eq!(ambassador.ask("POST", "/metrics").await.status, 405);
+        // A name that a page of elsewhere has made to lead here reads nothing.
+        for (host, status) in [
+            ("rebound.test", 421),
+            ("[::1]:15000", 200),
+            ("127.0.0.1", 200),
+        ] {
+            let mut request = get("/config");
+            let host = host.parse().expect("a value");
+            request.headers_mut().insert("host", host);
+            let reply = once(ambassador.admin().await, request).await;
+            assert_eq!(reply.expect("an answer").status, status);
+        }
         let metrics = ambassador.ask("GET", "/metrics").await;
         assert!(
             metrics

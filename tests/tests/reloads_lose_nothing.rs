@@ -71,12 +71,38 @@ fn a_bad_file_changes_nothing() {
             answer.text()
         );
         load.done_more(50).await;
-        ambassador.rewrite(&good.with("drain: {timeout: 7s}").text());
+        ambassador.rewrite(&good.clone().with("drain: {timeout: 7s}").text());
         ambassador.signal(Signal::HUP);
         ambassador
             .metric("remora_config_reload_success", &[], |value| value == 1.0)
             .await;
+        // Back to what runs, after a mistake: that is said too.
+        let good = good.with("drain: {timeout: 7s}").text();
+        ambassador.rewrite("ambassador: {}\n");
+        ambassador
+            .metric("remora_config_reload_success", &[], |value| value == 0.0)
+            .await;
+        ambassador.rewrite(&good);
+        let again = |line: &serde_json::Value| says(line, "the configuration is again what runs");
+        ambassador.log.find("that it is good again", again).await;
         load.stop().await.assert_none_failed();
+    });
+}
+
+#[test]
+fn without_a_file_there_is_nothing_to_read_again() {
+    promise(async {
+        let flags = ["--listen", "127.0.0.1:0", "--to", "http://127.0.0.1:1"];
+        let ambassador = Ambassador::with_flags(&flags).await;
+        let answer = ambassador.ask("POST", "/reload").await;
+        assert_eq!(answer.status, 422);
+        assert!(
+            answer.text().contains("without a file"),
+            "{}",
+            answer.text()
+        );
+        let metrics = ambassador.metrics().await;
+        assert_eq!(metrics.sum("remora_config_reload_success", &[]), 1.0);
     });
 }
 

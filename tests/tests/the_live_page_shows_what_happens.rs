@@ -251,10 +251,11 @@ fn a_page_of_another_origin_may_not_act() {
             (
                 Some("http://rebound.test:1".to_owned()),
                 "rebound.test:1",
-                403,
+                421,
             ),
             (Some(format!("http://{admin}")), &own, 200),
             (None, &own, 200),
+            (None, "rebound.test:1", 421),
         ] {
             let mut reload = request("POST", "/reload");
             let headers = reload.headers_mut();

@@ -43,11 +43,19 @@ pub async fn serve(listener: TcpListener, view: Arc<View>) {
     loop {
         let (stream, _) = acceptor.accept().await;
         bound(&stream);
+        let is_local = stream.local_addr().is_ok_and(|own| own.ip().is_loopback());
         let view = Arc::clone(&view);
         tokio::spawn(async move {
             let answer = service_fn(move |request| {
                 let view = Arc::clone(&view);
-                async move { Ok::<_, Infallible>(watch_or_answer(&request, &view).await) }
+                async move {
+                    if is_local && !is_called_by_address(&request) {
+                        return Ok(
+                            text(StatusCode::MISDIRECTED_REQUEST, MISDIRECTED).map(Either::Left)
+                        );
+                    }
+                    Ok::<_, Infallible>(watch_or_answer(&request, &view).await)
+                }
             });
             let mut settings = http1::Builder::new();
             settings.timer(TokioTimer::new()).header_read_timeout(HEAD);
@@ -129,16 +137,30 @@ fn is_own(request: &Request<Incoming>) -> bool {
         .to_str()
         .ok()
         .and_then(|origin| origin.split_once("://"));
-    let host = request
-        .headers()
-        .get(HOST)
-        .and_then(|host| host.to_str().ok());
-    // A name may be made to lead here by whoever owns it (DNS rebinding); an address may not.
-    let bare = host.map(|host| host.rsplit_once(':').map_or(host, |(bare, _)| bare));
-    let bare = bare.map(|bare| bare.trim_start_matches('[').trim_end_matches(']'));
-    let is_here = bare.is_some_and(|bare| bare == "localhost" || bare.parse::<IpAddr>().is_ok());
-    is_here && origin.is_some_and(|(_, origin)| Some(origin) == host)
+    is_called_by_address(request) && origin.is_some_and(|(_, origin)| Some(origin) == host(request))
 }
+
+/// Whether the interface is called by its address or `localhost`: a name may be made to lead here by
+/// whoever owns it (DNS rebinding), an address may not.
+fn is_called_by_address(request: &Request<Incoming>) -> bool {
+    let Some(host) = host(request) else {
+        // A browser always says it.
+        return !request.headers().contains_key(HOST);
+    };
+    let bare = match host.parse::<IpAddr>() {
+        Ok(_) => host,
+        Err(_) => host.rsplit_once(':').map_or(host, |(bare, _)| bare),
+    };
+    let bare = bare.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok()
+}
+
+fn host(request: &Request<Incoming>) -> Option<&str> {
+    let host = request.headers().get(HOST)?;
+    host.to_str().ok()
+}
+
+const MISDIRECTED: &str = "this address of the machine itself is called by a foreign name; use localhost or the address\n";
 
 const INDEX: &str = "GET / /live /livez /readyz /metrics /config, POST /reload /drain\n";
 

@@ -48,6 +48,10 @@ pub fn compile(document: &Document, world: &World<'_>) -> Result<Plan, Errors> {
     };
     let mut errors = Vec::new();
     let mut entries = Vec::new();
+    if config.ambassador.is_empty() {
+        let help = "write an entry: `users: {listen: localhost:9000, to: http://users:8080}`";
+        errors.push(document.error_at(&["ambassador"], "there is nothing to serve", help));
+    }
     for (name, entry) in &config.ambassador {
         let tls = entry.tls.as_ref().map(compile_tls);
         if let Some(Err(unusable)) = tls.as_ref().map(world.usable) {

@@ -58,10 +58,18 @@ pub enum Error {
     /// A thread, a signal handler or a file watch could not be had.
     #[error("the process could not start")]
     Start(#[from] io::Error),
-    /// The drain took longer than `drain.timeout`.
-    #[error("{0} requests were cut off, because drain.timeout was over")]
-    Cut(usize),
+    /// The drain did not wait for all requests.
+    #[error("{requests} requests were cut off, because {why}")]
+    Cut {
+        /// How many.
+        requests: usize,
+        /// Why it ended before them.
+        why: &'static str,
+    },
 }
+
+/// Why nothing is read again.
+const NO_FILE: &str = "the settings came without a file, and hold until the process ends";
 
 /// Runs until it is told to stop. Logs the addresses that it listens on, then `ready` once every entry is resolved.
 ///
@@ -204,36 +212,44 @@ impl Process {
         self.end(signals, patient).await
     }
 
-    /// Drains; a second signal ends at once.
+    /// Drains; a second signal ends at once, and what is cut off then is logged all the same.
     async fn end(&mut self, mut signals: Signals, patient: bool) -> Result<(), Error> {
         tracing::info!("draining");
         let (delay, timeout) = (self.plan.drain_delay, self.plan.drain_timeout);
         let draining = drain(&self.workers, &self.view.lifecycle, delay, timeout, patient);
-        let cut = tokio::select! {
-            cut = draining => cut,
+        let (requests, why) = tokio::select! {
+            cut = draining => (cut, "drain.timeout was over"),
             () = async { while signals.next().await == Signalled::Reload {} } => {
-                tell_all(&self.workers, || Command::Count).await.busy
+                let busy = tell_all(&self.workers, || Command::Count).await.busy;
+                (busy, "a second signal asked for that")
             }
         };
+        // First the workers: requests that are cut off write their lines when they go.
+        self.workers.drain(..).for_each(Worker::stop);
         self.log.flushed(FLUSH).await;
         tracing::info!("drained");
-        self.workers.drain(..).for_each(Worker::stop);
-        if cut == 0 {
+        if requests == 0 {
             Ok(())
         } else {
-            Err(Error::Cut(cut))
+            Err(Error::Cut { requests, why })
         }
     }
 
     /// Reads the configuration again. One that is bad changes nothing.
     async fn reload(&mut self, explicit: bool) -> Result<(), String> {
+        if self.source.file.is_none() {
+            tracing::warn!("asked to reload: {NO_FILE}");
+            return Err(format!("{NO_FILE}\n"));
+        }
         let loaded = (self.source.load)();
         if !explicit
             && loaded
                 .as_ref()
                 .is_ok_and(|loaded| loaded.effective == **self.view.config.load())
         {
-            self.view.reload_succeeded.store(true, Relaxed);
+            if !self.view.reload_succeeded.swap(true, Relaxed) {
+                tracing::info!("the configuration is again what runs");
+            }
             self.view.reload_errors.store(None);
             return Ok(());
         }
