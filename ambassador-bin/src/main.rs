@@ -98,7 +98,7 @@ fn check(options: &cli::Options, effective: bool, samples: Option<&Path>) -> Res
     if effective {
         return print(&effective_of(&read.document.config));
     }
-    let count = read.plan.entries.len();
+    let count = read.document.config.ambassador.len();
     let noun = if count == 1 { "entry" } else { "entries" };
     let samples = samples.map(|count| {
         let noun = if count == 1 { "sample" } else { "samples" };

@@ -254,7 +254,7 @@ pub(crate) async fn simulate(seed: u64) -> Run {
             born,
         };
         let balance = Balance::new(Arc::clone(&set), http.balance.clone(), make);
-        policies(http, &Shared::new(http, None), balance)
+        policies(http, &|_| None, &Shared::new(http, None), balance)
     };
     let telemetry = EntryTelemetry::new("a", 1);
     let mut run = blank(

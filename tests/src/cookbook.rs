@@ -104,7 +104,7 @@ impl Stage {
         }
     }
 
-    /// Leads this host of `to` to the endpoints, which share a port.
+    /// Leads this host of `to`, or of a mirror's, to the endpoints, which share a port.
     ///
     /// # Panics
     ///
@@ -115,6 +115,9 @@ impl Stage {
         let mut found = 0;
         for entry in entries(&mut self.file) {
             found += move_port(&mut entry["to"], host, endpoints[0].port());
+            if let Some(mirror) = entry.get_mut("mirror") {
+                found += move_port(&mut mirror["to"], host, endpoints[0].port());
+            }
         }
         assert_eq!(found, 1, "the recipe leads to {host}");
     }

@@ -43,6 +43,7 @@ probes! {
     paths: "Quick calls and slow reports",
     fragile: "A fragile service",
     postgres: "PostgreSQL over TCP",
+    shadow: "The next version in the shadow",
     faults: "Faults on purpose",
 }
 
@@ -449,6 +450,31 @@ mod probes {
         let row = wire.through("\n").await.expect("a row");
         assert_eq!(row, "row of select 1\n");
         wire
+    }
+
+    pub(super) async fn shadow(mut stage: Stage) {
+        let (users, next) = (named("now"), Origin::start(|_| hang()));
+        stage.lead("users.default", &[users.address()]);
+        stage.lead("users-next.default", &[next.address()]);
+        let ambassador = stage.start().await;
+        let mut connection = Connection::open(ambassador.address(), Protocol::Http1)
+            .await
+            .expect("open");
+        for number in 0..1000 {
+            let path = if number % 2 == 0 {
+                "/users"
+            } else {
+                "/payments"
+            };
+            let reply = connection.fetch(get(path)).await.expect("an answer");
+            assert_eq!(reply.text(), "now");
+        }
+        let copies = next.received(20).await;
+        assert!(copies.len() < 100, "{} of 500", copies.len());
+        for copy in copies {
+            assert_eq!(copy.uri.path(), "/users");
+            assert_eq!(copy.headers["x-remora-mirrored"], "1");
+        }
     }
 
     pub(super) async fn faults(mut stage: Stage) {

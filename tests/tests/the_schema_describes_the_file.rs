@@ -27,7 +27,7 @@ fn the_schema_is_json_and_names_the_keys() {
         let text = schema.to_string();
         for key in [
             "listen", "to", "discover", "host", "timeout", "retry", "eject", "health", "balance",
-            "pool", "tls", "hedge", "limit", "inject", "paths",
+            "pool", "tls", "hedge", "limit", "inject", "mirror", "paths",
         ] {
             assert!(
                 text.contains(&format!("\"{key}\":{{")),

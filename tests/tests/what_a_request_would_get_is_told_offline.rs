@@ -16,7 +16,7 @@ ambassador:
     balance: {hash: {header: x-user}}
     paths:
       /reports: {timeout: {request: 1m}, retry: off}
-      /reports/daily: {hedge: {after: 50ms}}
+      /reports/daily: {hedge: {after: 50ms}, mirror: {to: http://reports-next, share: 5%}}
   mail:
     listen: 127.0.0.1:9001
     to: tcp://mail.default:25
@@ -60,7 +60,8 @@ fn a_request_is_explained() {
              retry: off\n\
              hedge: off\n\
              limit:\n  in-flight: off\n\
-             inject: off\n"
+             inject: off\n\
+             mirror: off\n"
         );
         assert_eq!(text, expected);
         // The same key, the same endpoint; no key, none that can be told.
@@ -118,13 +119,16 @@ fn samples_hold_or_their_places_are_told() {
         };
         let good = "\
 - request: GET http://localhost:9000/reports/daily/1
-  expect: {entry: users, path: /reports/daily, hedge: {after: 50ms}, retry: {attempts: 2}}
+  expect: {entry: users, path: /reports/daily, hedge: {after: 50ms}, retry: {attempts: 2}, mirror: {share: 5%}}
+- request: GET http://localhost:9000/reports/daily/1
+  headers: {upgrade: websocket}
+  expect: {mirror: off}
 - request: GET http://localhost:9000/
   headers: {x-user: ann}
   expect: {path: null, timeout: {request: 30s}, discover: static}
 ";
         let (code, text) = check(good).await;
-        assert_eq!((code, text.as_str()), (0, "ok: 2 entries, 2 samples\n"));
+        assert_eq!((code, text.as_str()), (0, "ok: 2 entries, 3 samples\n"));
         let bad = "\
 - request: GET http://localhost:9000/reports
   expect: {path: /, retry: {attempts: 2}, nothing: 1}

@@ -1,6 +1,6 @@
 //! A configuration together with the places of its values.
 
-use super::{Config, Error, Scheme, errors::Place, tree::Source};
+use super::{Config, Error, Mirror, OrOff, Scheme, errors::Place, tree::Source};
 
 /// A valid configuration, and where each of its values was written.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,13 @@ impl Document {
             if entry.to.scheme().is_some_and(Scheme::is_tls) {
                 entry.tls.get_or_insert_default();
             }
+            let of_paths = entry.paths.values_mut();
+            let of_paths = of_paths.filter_map(|policy| policy.mirror.as_mut());
+            for mirror in std::iter::once(&mut entry.mirror).chain(of_paths) {
+                if let OrOff::On(mirror) = mirror {
+                    complete_mirror(mirror);
+                }
+            }
         }
     }
 
@@ -75,5 +82,12 @@ impl Document {
             .filter(|(made, _)| covers(made))
             .max_by_key(|(made, _)| made.len());
         nearest.map(|(_, flag)| flag.as_str())
+    }
+}
+
+fn complete_mirror(mirror: &mut Mirror) {
+    mirror.discover = Some(mirror.to.discovery(mirror.discover.as_ref()));
+    if mirror.to.scheme().is_some_and(Scheme::is_tls) {
+        mirror.tls.get_or_insert_default();
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Balance, Count, Discover, Duration, HeaderName, Hedge, Inject, Limit, ListenAddress, Method,
-    OrOff, PathPolicy, Percent, Rate, RetryOn, Size, StatusRange, Tls, To,
+    Mirror, OrOff, PathPolicy, Percent, Rate, RetryOn, Size, StatusRange, Tls, To,
 };
 
 /// One entry of a section. `listen` and `to` are required, every other key has a default.
@@ -48,6 +48,9 @@ pub struct Entry {
     /// Faults that are made on purpose, or `off`. Default: `off`.
     #[serde(default = "OrOff::<Inject>::off")]
     pub inject: OrOff<Inject>,
+    /// Where copies of requests go, or `off`. Default: `off`.
+    #[serde(default = "OrOff::<Mirror>::off")]
+    pub mirror: OrOff<Mirror>,
     /// What holds for the requests below a path instead: a path of whole segments, such as
     /// `/reports`, and its policies. The longest path counts.
     #[serde(default)]
@@ -92,6 +95,7 @@ impl Entry {
             hedge: OrOff::Off,
             limit: Limit::default(),
             inject: OrOff::Off,
+            mirror: OrOff::Off,
             paths: BTreeMap::new(),
             eject: OrOff::default(),
             health: OrOff::Off,
@@ -106,16 +110,7 @@ impl Entry {
     ///
     /// In a [`Document`](super::Document) the field `discover` says it too.
     pub fn discovery(&self) -> Discover {
-        let named = self
-            .to
-            .targets
-            .iter()
-            .any(|target| target.to.host.is_name());
-        self.discover.clone().unwrap_or(if named {
-            Discover::Dns
-        } else {
-            Discover::Static
-        })
+        self.to.discovery(self.discover.as_ref())
     }
 }
 

@@ -8,10 +8,10 @@ use serde::{
     de::{self, Visitor},
 };
 
-use super::{Count, Duration, Invalid, OrOff, Percent, Retry};
+use super::{Count, Duration, Invalid, Mirror, OrOff, Percent, Retry};
 
 /// What holds for the requests of a path instead of what the entry says. What is not written here
-/// is as for the entry; `retry`, `hedge` and `inject` replace the entry's as a whole.
+/// is as for the entry; `retry`, `hedge`, `inject` and `mirror` replace the entry's as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     default,
@@ -34,6 +34,10 @@ pub struct PathPolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OrOff<Inject>")]
     pub inject: Option<OrOff<Inject>>,
+    /// Where copies of requests go, or `off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OrOff<Mirror>")]
+    pub mirror: Option<OrOff<Mirror>>,
 }
 
 /// The timeouts that a path may have of its own.

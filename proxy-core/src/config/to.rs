@@ -9,6 +9,7 @@ use serde::{
 };
 
 use super::{
+    Discover,
     count::Count,
     url::{Scheme, Url},
 };
@@ -36,6 +37,16 @@ impl To {
     /// The scheme that all targets share; `None` only where there is no target.
     pub fn scheme(&self) -> Option<Scheme> {
         self.targets.first().map(|target| target.to.scheme)
+    }
+
+    /// How the endpoints are found: as written, else `dns` if a host is a name, else `static`.
+    pub(super) fn discovery(&self, written: Option<&Discover>) -> Discover {
+        let named = || self.targets.iter().any(|target| target.to.host.is_name());
+        match written {
+            Some(written) => written.clone(),
+            None if named() => Discover::Dns,
+            None => Discover::Static,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Alpn, Balance, Discover, Document, Duration, Entry, Error, HashOn, Hedge, Host, Inject, Limit,
-    ListenAddress, OrOff, Scheme, Size, Tls,
+    ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To,
 };
 
 /// Checks a document. Values that were reported before are passed over.
@@ -40,7 +40,7 @@ impl Check<'_> {
                 .map(ToString::to_string)
                 .collect()
         };
-        self.targets(name, entry);
+        self.targets(&["ambassador", name], &entry.to, entry.discover.as_ref());
         let timeout = &entry.timeout;
         let off = ", or `off` for no limit";
         self.limit(&at(&["timeout", "request"]), &timeout.request, off);
@@ -58,7 +58,7 @@ impl Check<'_> {
         }
         self.backoff(name, entry);
         self.hash(name, entry);
-        self.tls(name, entry);
+        self.tls(&["ambassador", name], &entry.to, entry.tls.as_ref());
         self.health(name, entry);
         self.policies(name, entry);
         if entry.max_headers < Size::from_kib(1) || entry.max_headers > Size::from_kib(1024) {
@@ -72,10 +72,10 @@ impl Check<'_> {
     }
 
     /// The rules of `to` and `discover`.
-    fn targets(&mut self, name: &str, entry: &Entry) {
-        let path = ["ambassador", name, "to"];
-        if let Some(Discover::File(_)) = entry.discover
-            && entry.to.targets.len() > 1
+    fn targets(&mut self, at: &[&str], to: &To, discover: Option<&Discover>) {
+        let path = [at, &["to"]].concat();
+        if let Some(Discover::File(_)) = discover
+            && to.targets.len() > 1
         {
             let message = "a file holds all endpoints of its entry";
             self.wrong(
@@ -84,12 +84,12 @@ impl Check<'_> {
                 "write one URL: its scheme and authority count",
             );
         }
-        let Some(scheme) = entry.to.scheme() else {
+        let Some(scheme) = to.scheme() else {
             return self.wrong(&path, "`to` is an empty list", "write at least one URL");
         };
-        for (number, target) in entry.to.targets.iter().enumerate() {
+        for (number, target) in to.targets.iter().enumerate() {
             let number = number.to_string();
-            let listed = ["ambassador", name, "to", &number];
+            let listed = [&path[..], &[&number]].concat();
             if target.to.scheme != scheme {
                 let message = format!("`{}` among `{scheme}` URLs", target.to.scheme);
                 let help = format!(
@@ -98,7 +98,7 @@ impl Check<'_> {
                 );
                 self.wrong(&listed, message, help);
             }
-            match (&entry.discover, &target.to.host) {
+            match (discover, &target.to.host) {
                 (Some(Discover::Static), Host::Name(host)) => {
                     let message =
                         format!("`{host}` is a name, and `discover: static` takes addresses");
@@ -205,6 +205,7 @@ impl Check<'_> {
         for (key, is_set) in [
             ("hedge", entry.hedge != OrOff::Off),
             ("inject", entry.inject != OrOff::Off),
+            ("mirror", entry.mirror != OrOff::Off),
             ("limit", entry.limit != Limit::default()),
             ("paths", !entry.paths.is_empty()),
         ] {
@@ -214,6 +215,7 @@ impl Check<'_> {
             }
         }
         self.made_for(&["ambassador", name], &entry.hedge, &entry.inject);
+        self.mirror(&["ambassador", name], entry.mirror.on());
         for (path, policy) in &entry.paths {
             let at = ["ambassador", name, "paths", path];
             let is_path = path.starts_with('/') && !path.contains(['?', '#', ' ']);
@@ -233,6 +235,7 @@ impl Check<'_> {
             let hedge = policy.hedge.clone().unwrap_or(OrOff::Off);
             let inject = policy.inject.clone().unwrap_or(OrOff::Off);
             self.made_for(&at, &hedge, &inject);
+            self.mirror(&at, policy.mirror.as_ref().and_then(OrOff::on));
         }
     }
 
@@ -252,16 +255,30 @@ impl Check<'_> {
         }
     }
 
-    fn tls(&mut self, name: &str, entry: &Entry) {
-        let (Some(tls), Some(scheme)) = (&entry.tls, entry.to.scheme()) else {
+    fn mirror(&mut self, at: &[&str], mirror: Option<&Mirror>) {
+        let Some(mirror) = mirror else { return };
+        let at = [at, &["mirror"]].concat();
+        self.targets(&at, &mirror.to, mirror.discover.as_ref());
+        match mirror.to.scheme() {
+            Some(scheme) if !scheme.is_http() => {
+                let message = format!("a mirror gets requests, and `{scheme}` carries bytes");
+                let help = "write `http://`, `h2c://` or `https://`";
+                self.wrong(&[&at[..], &["to"]].concat(), message, help);
+            }
+            _ => self.tls(&at, &mirror.to, mirror.tls.as_ref()),
+        }
+    }
+
+    fn tls(&mut self, above: &[&str], to: &To, tls: Option<&Tls>) {
+        let (Some(tls), Some(scheme)) = (tls, to.scheme()) else {
             return;
         };
-        let at = |key: &'static str| ["ambassador", name, "tls", key];
+        let at = |key: &'static str| [above, &["tls", key]].concat();
         if !scheme.is_tls() {
             let secure = if scheme.is_http() { "https" } else { "tls" };
             let message = format!("`{scheme}` has no TLS");
             let help = format!("write `{secure}://` in `to`");
-            return self.wrong(&["ambassador", name, "tls"], message, help);
+            return self.wrong(&[above, &["tls"]].concat(), message, help);
         }
         match (&tls.cert, &tls.key) {
             (Some(_), None) => {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-use super::policy;
 use super::{EntryPlan, HealthPlan, HttpPlan, Plan, ServicePlan, Source, Target, TcpPlan};
+use super::{mirror, policy};
 use crate::balance::{CheckParams, EjectParams, HashOn, Policy};
 use crate::config::{
     self, AccessLog, Alpn, Discover, Document, Entry, Errors, Host, InFlight, OrOff, Scheme, Url,
@@ -46,29 +46,7 @@ pub fn compile(document: &Document, world: &World<'_>) -> Result<Plan, Errors> {
             config::Explain::Off => Allowed::Nobody,
         },
     };
-    let mut errors = Vec::new();
-    let mut entries = Vec::new();
-    if config.ambassador.is_empty() {
-        let help = "write an entry: `users: {listen: localhost:9000, to: http://users:8080}`";
-        errors.push(document.error_at(&["ambassador"], "there is nothing to serve", help));
-    }
-    for (name, entry) in &config.ambassador {
-        let tls = entry.tls.as_ref().map(compile_tls);
-        if let Some(Err(unusable)) = tls.as_ref().map(world.usable) {
-            errors.push(located(unusable, document, name.as_str()));
-        }
-        match targets(entry, world.env) {
-            Ok(targets) => {
-                let name = name.as_str();
-                entries.push(compile_entry(name, entry, (targets, tls), &process));
-            }
-            Err((message, help)) => {
-                let path = ["ambassador", name.as_str(), "to"];
-                errors.push(document.error_at(&path, message, help));
-            }
-        }
-    }
-    Errors::check(errors)?;
+    let entries = entries(document, world, &process)?;
     Ok(Plan {
         admin: config
             .admin
@@ -92,6 +70,39 @@ pub fn compile(document: &Document, world: &World<'_>) -> Result<Plan, Errors> {
     })
 }
 
+/// The entries of the file, each before those of its mirrors.
+fn entries(
+    document: &Document,
+    world: &World<'_>,
+    process: &Process,
+) -> Result<Vec<EntryPlan>, Errors> {
+    let mut errors = Vec::new();
+    if document.config.ambassador.is_empty() {
+        let help = "write an entry: `users: {listen: localhost:9000, to: http://users:8080}`";
+        errors.push(document.error_at(&["ambassador"], "there is nothing to serve", help));
+    }
+    let mut compiled = |name: &str, at: &[&str], entry: &Entry| {
+        let whereto = whereto(document, at, entry, world, &mut errors)?;
+        Some(compile_entry(name, entry, whereto, process))
+    };
+    let mut entries = Vec::new();
+    for (name, entry) in &document.config.ambassador {
+        let (name, at) = (name.as_str(), ["ambassador", name.as_str()]);
+        entries.extend(compiled(name, &at, entry));
+        for mirror in mirror::all(name, entry) {
+            let below = mirror.at.iter().map(String::as_str);
+            let at: Vec<&str> = at.into_iter().chain(below).collect();
+            let plan = compiled(&mirror.name, &at, &mirror.entry);
+            entries.extend(plan.map(mirror::Written::hidden));
+        }
+    }
+    Errors::check(errors)?;
+    Ok(entries)
+}
+
+/// The targets of an entry, and how they are spoken to inside TLS.
+type Whereto = (Vec<Target>, Option<tls::Params>);
+
 /// What every entry takes from the settings of the process.
 struct Process {
     workers: usize,
@@ -101,7 +112,7 @@ struct Process {
 fn compile_entry(
     name: &str,
     entry: &Entry,
-    (targets, tls): (Vec<Target>, Option<tls::Params>),
+    (targets, tls): Whereto,
     process: &Process,
 ) -> EntryPlan {
     let service = match entry.to.scheme() {
@@ -111,7 +122,7 @@ fn compile_entry(
             attempts: entry.retry.on().map_or(0, |retry| retry.attempts.value()),
             idle: duration(&entry.timeout.idle),
         }),
-        _ => ServicePlan::Http(Box::new(compile_http(entry, protocol(entry), process))),
+        _ => ServicePlan::Http(Box::new(compile_http(name, entry, process))),
     };
     let eject = entry.eject.on().map(|eject| EjectParams {
         failures: eject.failures.value(),
@@ -136,14 +147,33 @@ fn compile_entry(
     }
 }
 
+/// Where an entry that stands `at` this place leads and how that is spoken to; none where it is wrong.
+fn whereto(
+    document: &Document,
+    at: &[&str],
+    entry: &Entry,
+    world: &World<'_>,
+    errors: &mut Vec<config::Error>,
+) -> Option<Whereto> {
+    let tls = entry.tls.as_ref().map(compile_tls);
+    if let Some(Err(unusable)) = tls.as_ref().map(world.usable) {
+        errors.push(located(unusable, document, at));
+    }
+    let targets = targets(entry, world.env).map_err(|(message, help)| {
+        let path = [at, &["to"]].concat();
+        errors.push(document.error_at(&path, message, help));
+    });
+    targets.ok().map(|targets| (targets, tls))
+}
+
 /// A certificate or a key that cannot be used, at the place of its file.
-fn located(unusable: tls::Unusable, document: &Document, entry: &str) -> config::Error {
+fn located(unusable: tls::Unusable, document: &Document, at: &[&str]) -> config::Error {
     let key = match unusable.part {
         tls::Part::Ca => "ca",
         tls::Part::Certificate => "cert",
         tls::Part::Key => "key",
     };
-    let path = ["ambassador", entry, "tls", key];
+    let path = [at, &["tls", key]].concat();
     document.error_at(&path, unusable.message, unusable.help)
 }
 
@@ -190,7 +220,8 @@ fn compile_health(entry: &Entry, health: &config::Health) -> HealthPlan {
     }
 }
 
-fn compile_http(entry: &Entry, protocol: Protocol, process: &Process) -> HttpPlan {
+fn compile_http(name: &str, entry: &Entry, process: &Process) -> HttpPlan {
+    let protocol = protocol(entry);
     let idle = duration(&entry.timeout.idle);
     // The file speaks of the whole process, each worker has its own pool.
     let share = |all: u32| (all as usize).div_ceil(process.workers);
@@ -209,8 +240,8 @@ fn compile_http(entry: &Entry, protocol: Protocol, process: &Process) -> HttpPla
             InFlight::Adaptive => Some(limit::Params::Adaptive),
         },
         deadline_field: entry.timeout.field.on().map(|name| name.0.clone()),
-        policy: policy::of_entry(entry),
-        paths: policy::of_paths(entry),
+        policy: policy::of_entry(name, entry),
+        paths: policy::of_paths(name, entry),
         balance: picking(&entry.balance),
         client: ClientParams {
             protocol,

@@ -10,6 +10,7 @@ use super::{EntryPlan, HttpPlan, Plan, RequestPlan, ServicePlan, Source, is_belo
 use crate::balance::{HashOn, Policy, owner};
 use crate::config::{Config, Duration, Entry, ListenHost, OrOff, PathPolicy};
 use crate::http::Protocol;
+use crate::resilience::mirror::is_copied;
 use crate::resilience::timeout::asked as asked_time;
 
 /// A request to be told about.
@@ -183,6 +184,9 @@ fn policies(
     let inject = own
         .and_then(|own| own.inject.as_ref())
         .unwrap_or(&entry.inject);
+    let mirror = own
+        .and_then(|own| own.mirror.as_ref())
+        .unwrap_or(&entry.mirror);
     let repeatable = policy.retry.as_ref().is_some_and(|retry| {
         retry.params.methods.contains(&asked.method)
             || asked.headers.contains_key("idempotency-key")
@@ -214,6 +218,7 @@ fn policies(
         "hedge": if hedged { json!(hedge) } else { json!("off") },
         "limit": entry.limit,
         "inject": inject,
+        "mirror": if is_copied(&asked.headers) { json!(mirror) } else { json!("off") },
     });
     match told {
         Value::Object(told) => told,

@@ -7,6 +7,7 @@
 
 mod compile;
 mod foretell;
+mod mirror;
 mod model;
 mod policy;
 #[cfg(test)]
@@ -15,7 +16,7 @@ mod tests;
 pub use compile::{World, compile};
 pub use foretell::{Asked, foretell};
 pub use model::{
-    EntryPlan, HealthPlan, HedgePlan, HttpPlan, Plan, RequestPlan, RetryPlan, ServicePlan, Source,
-    Target, TcpPlan,
+    EntryPlan, HealthPlan, HedgePlan, HttpPlan, MirrorPlan, Plan, RequestPlan, RetryPlan,
+    ServicePlan, Source, Target, TcpPlan,
 };
 pub use policy::is_below;

@@ -11,7 +11,7 @@ use http::uri::Authority;
 use crate::balance::{CheckParams, EjectParams, Policy};
 use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ProbeQuestion, ServerParams};
-use crate::resilience::{hedge, inject, limit, retry};
+use crate::resilience::{hedge, inject, limit, mirror, retry};
 use crate::telemetry::Which;
 use crate::tls::Params as TlsParams;
 
@@ -30,7 +30,7 @@ pub struct Plan {
     pub drain_timeout: Duration,
     /// How names are looked up.
     pub resolver: ResolverParams,
-    /// The entries, in the order of their names.
+    /// The entries, in the order of their names, each before those of its mirrors.
     pub entries: Vec<EntryPlan>,
 }
 
@@ -39,7 +39,7 @@ pub struct Plan {
 pub struct EntryPlan {
     /// Its name in metrics and logs.
     pub name: Arc<str>,
-    /// Where it listens. Several addresses of one name (`localhost`): the first must be bound, further ones where there are any.
+    /// Where it listens; nowhere if it gets the copies of a mirror. Several addresses of one name (`localhost`): the first must be bound, further ones where there are any.
     pub listen: Vec<SocketAddr>,
     /// Where it leads.
     pub targets: Vec<Target>,
@@ -53,6 +53,13 @@ pub struct EntryPlan {
     pub health: Option<HealthPlan>,
     /// What is done with a connection.
     pub service: ServicePlan,
+}
+
+impl EntryPlan {
+    /// Whether it is no entry of the file's: it gets the copies of another one's requests.
+    pub fn is_mirror(&self) -> bool {
+        self.listen.is_empty()
+    }
 }
 
 /// How endpoints are asked how they are.
@@ -146,6 +153,17 @@ pub struct RequestPlan {
     pub hedge: Option<HedgePlan>,
     /// Faults that are made on purpose.
     pub inject: Option<inject::Params>,
+    /// Where copies of requests go; none for nowhere.
+    pub mirror: Option<MirrorPlan>,
+}
+
+/// Where copies of requests go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MirrorPlan {
+    /// The name of the entry that gets them, which listens nowhere.
+    pub entry: Arc<str>,
+    /// The layer's settings.
+    pub params: mirror::Params,
 }
 
 /// When a second try is sent beside a slow one, and how much of that is allowed.

@@ -3,24 +3,25 @@
 use http::StatusCode;
 
 use super::compile::duration;
-use super::{HedgePlan, RequestPlan, RetryPlan};
+use super::{HedgePlan, RequestPlan, RetryPlan, mirror};
 use crate::config::{self, Entry, OrOff, RetryOn};
 use crate::resilience::retry::{self, Backoff, Condition};
 use crate::resilience::{hedge, inject};
 
 /// The policy of all requests but those of [`of_paths`].
-pub(super) fn of_entry(entry: &Entry) -> RequestPlan {
+pub(super) fn of_entry(name: &str, entry: &Entry) -> RequestPlan {
     RequestPlan {
         request_timeout: duration(&entry.timeout.request),
         try_timeout: duration(&entry.timeout.r#try),
         retry: entry.retry.on().map(compile_retry),
         hedge: compile_hedge(&entry.hedge, &entry.retry),
         inject: entry.inject.on().map(compile_inject),
+        mirror: entry.mirror.on().map(|on| mirror::of(name, "", on)),
     }
 }
 
 /// The policies of paths: what they do not say is the entry's.
-pub(super) fn of_paths(entry: &Entry) -> Vec<(String, RequestPlan)> {
+pub(super) fn of_paths(name: &str, entry: &Entry) -> Vec<(String, RequestPlan)> {
     let merged = |(path, policy): (&String, &config::PathPolicy)| {
         let mut own = entry.clone();
         let timeout = &policy.timeout;
@@ -29,7 +30,11 @@ pub(super) fn of_paths(entry: &Entry) -> Vec<(String, RequestPlan)> {
         own.retry = policy.retry.clone().unwrap_or(own.retry);
         own.hedge = policy.hedge.clone().unwrap_or(own.hedge);
         own.inject = policy.inject.clone().unwrap_or(own.inject);
-        (path.clone(), of_entry(&own))
+        let mut plan = of_entry(name, &own);
+        if let Some(own) = &policy.mirror {
+            plan.mirror = own.on().map(|on| mirror::of(name, path, on));
+        }
+        (path.clone(), plan)
     };
     entry.paths.iter().map(merged).collect()
 }

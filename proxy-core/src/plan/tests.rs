@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::config::parse;
 use crate::http::ClientParams;
-use crate::resilience::retry;
+use crate::resilience::{limit, retry};
 
 const WORLD: World<'_> = World {
     cpus: 4,
@@ -131,4 +131,109 @@ fn a_variable_that_is_missing_or_no_port_is_told() {
     let port = ("USERS_SERVICE_PORT", "tcp://10.0.0.1:80");
     let error = from_env("http://users", &[host, port]).unwrap_err();
     assert!(error.contains("which is not a port"), "{error}");
+}
+
+/// An entry with every policy, and mirrors of its own and of a path.
+const MIRRORED: &str = "explain: all
+ambassador:
+  users:
+    listen: localhost:9000
+    to: http://users.default:8080
+    host: keep
+    timeout: {request: off, connect: 2s}
+    hedge: {}
+    inject: {abort: {share: 1%}}
+    health: {}
+    limit: {in-flight: 7}
+    mirror: {to: h2c://users-next, share: 10%}
+    paths:
+      /a: {retry: off}
+      /b: {mirror: off}
+      /c: {timeout: {request: 1s}, mirror: {to: http://10.0.0.1}}
+  users-2: {listen: localhost:9001, to: http://users}
+";
+
+fn http(entry: &EntryPlan) -> &HttpPlan {
+    match &entry.service {
+        ServicePlan::Http(http) => http,
+        ServicePlan::Tcp(_) => panic!("not HTTP"),
+    }
+}
+
+#[test]
+fn a_request_is_copied_as_its_path_says() {
+    let plan = plan(MIRRORED);
+    let names: Vec<&str> = plan.entries.iter().map(|entry| &*entry.name).collect();
+    assert_eq!(
+        names,
+        ["users", "users/mirror", "users/mirror/c", "users-2"]
+    );
+    let hidden: Vec<bool> = plan.entries.iter().map(EntryPlan::is_mirror).collect();
+    assert_eq!(hidden, [false, true, true, false]);
+    let policies = http(&plan.entries[0]).policies();
+    let to = policies.map(|(path, policy)| {
+        let mirror = policy.mirror.as_ref();
+        (path, mirror.map(|to| (&*to.entry, to.params.share)))
+    });
+    let to: Vec<_> = to.collect();
+    assert_eq!(
+        to,
+        [
+            ("", Some(("users/mirror", 0.1))),
+            ("/a", Some(("users/mirror", 0.1))),
+            ("/b", None),
+            ("/c", Some(("users/mirror/c", 1.0))),
+        ]
+    );
+}
+
+#[test]
+fn a_mirror_becomes_an_entry_that_listens_nowhere_and_repeats_nothing() {
+    let plan = plan(MIRRORED);
+    for (index, wait) in [(1, 30), (2, 1)] {
+        let entry = &plan.entries[index];
+        let http = http(entry);
+        assert!(entry.listen.is_empty());
+        assert_eq!((entry.health.as_ref(), http.paths.len()), (None, 0));
+        assert_eq!(http.explain, crate::http::Allowed::Nobody);
+        assert_eq!(http.limit, Some(limit::Params::Fixed(1000)));
+        assert!(http.client.keep_host && http.client.connect.as_secs() == 2);
+        let policy = RequestPlan {
+            request_timeout: Some(std::time::Duration::from_secs(wait)),
+            try_timeout: None,
+            retry: None,
+            hedge: None,
+            inject: None,
+            mirror: None,
+        };
+        assert_eq!(http.policy, policy, "{}", entry.name);
+    }
+}
+
+#[test]
+fn what_a_mirror_needs_of_the_machine_is_told_at_its_place() {
+    let text = "ambassador:
+  users:
+    listen: localhost:9000
+    to: http://users.default:8080
+    mirror: {to: http://next, discover: env}
+    paths:
+      /a:
+        mirror: {to: https://next, tls: {ca: ca.pem}}
+";
+    let world = World {
+        usable: &|_| {
+            Err(crate::tls::Unusable {
+                part: crate::tls::Part::Ca,
+                message: "no".into(),
+                help: "none",
+            })
+        },
+        ..WORLD
+    };
+    let document = parse(text, "remora.yaml", &|_| None).unwrap();
+    let errors = compile(&document, &world).unwrap_err().to_string();
+    assert!(errors.contains("NEXT_SERVICE_HOST is not set"), "{errors}");
+    assert!(errors.contains("remora.yaml:5:18"), "{errors}");
+    assert!(errors.contains("remora.yaml:8:46"), "{errors}");
 }

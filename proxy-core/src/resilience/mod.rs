@@ -3,5 +3,6 @@
 pub mod hedge;
 pub mod inject;
 pub mod limit;
+pub mod mirror;
 pub mod retry;
 pub mod timeout;

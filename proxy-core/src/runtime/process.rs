@@ -132,7 +132,7 @@ impl Process {
             asked: sender,
         });
         // Before anybody can ask: a process that has not begun yet is not ready.
-        let entries = plan.entries.iter();
+        let entries = plan.entries.iter().filter(|entry| !entry.is_mirror());
         entries.for_each(|entry| view.lifecycle.wait_for(&entry.name));
         serve_admin(&plan.admin, &view)?;
         let workers = (0..plan.workers)
@@ -347,7 +347,9 @@ impl Process {
 
     fn announce_readiness(&self) {
         let lifecycle = self.view.lifecycle.clone();
-        let entries = self.entries.clone();
+        let mut entries = self.entries.clone();
+        // A mirror that cannot be found is no reason not to serve.
+        entries.retain(|entry| !entry.plan.is_mirror());
         tokio::spawn(async move {
             let settled = entries.iter().map(|entry| async {
                 if tokio::time::timeout(FIRST_LOOKUPS, entry.endpoints.settled())

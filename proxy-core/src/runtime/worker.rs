@@ -14,16 +14,17 @@ use futures_util::FutureExt;
 use http::{Request, Response};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
-use tower::Service;
+use tower::{Service, ServiceBuilder};
 
 use super::entry::Entry;
 use super::layout::{Key, Layout, Sockets, keys};
 use crate::body::Body;
+use crate::fault::Fault;
 use crate::http::{ServerParams, serve};
 use crate::lifecycle::Phase;
 use crate::net::{Acceptor, Connections};
 use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
-use crate::stack::{Downstream, Shared, TcpStack, Upstream, downstream, upstream};
+use crate::stack::{Downstream, Mirrors, Seam, Shared, TcpStack, Upstream, downstream, upstream};
 use crate::telemetry::AccessLog;
 
 /// How often pools are tidied.
@@ -206,13 +207,21 @@ impl State {
             .as_ref()
             .is_none_or(|log| !log.is_same(&layout.log));
         self.log = Some(layout.log.clone());
-        for entry in &layout.entries {
+        // Mirrors first: the stacks of the others lead to them.
+        let is_mirror = |entry: &&Arc<Entry>| entry.plan.is_mirror();
+        let (mirrors, others): (Vec<_>, Vec<_>) = layout.entries.iter().partition(is_mirror);
+        for entry in mirrors.into_iter().chain(others) {
             let name = &entry.plan.name;
+            let on = Place {
+                index: self.index,
+                log: &layout.log,
+                mirrors: &|name| self.served.get(name)?.seam(),
+            };
             match self.served.get(name) {
                 Some(served) if !log_changed && Arc::ptr_eq(&served.entry.load(), entry) => {}
-                Some(served) if served.update(entry, self.index, &layout.log) => {}
+                Some(served) if served.update(entry, &on) => {}
                 _ => {
-                    let served = Served::new(entry, self.index, &layout.log, self.phase);
+                    let served = Served::new(entry, &on, self.phase);
                     if let Some(other_kind) = self.served.insert(Arc::clone(name), Arc::new(served))
                     {
                         self.leave(&other_kind);
@@ -284,17 +293,23 @@ impl State {
     }
 }
 
+/// What a stack is composed with besides its entry.
+struct Place<'a> {
+    /// The number of the worker.
+    index: usize,
+    log: &'a AccessLog,
+    mirrors: Mirrors<'a>,
+}
+
 impl Served {
-    fn new(entry: &Arc<Entry>, index: usize, log: &AccessLog, phase: Phase) -> Self {
-        let connections = Connections::new(Arc::clone(entry.telemetry.worker(index)));
+    fn new(entry: &Arc<Entry>, on: &Place<'_>, phase: Phase) -> Self {
+        let connections = Connections::new(Arc::clone(entry.telemetry.worker(on.index)));
         connections.advance(phase);
         let stack = match &entry.plan.service {
-            ServicePlan::Http(plan) => Stack::Http(Arc::new(ArcSwap::from_pointee(http(
-                entry, plan, index, log,
-            )))),
-            ServicePlan::Tcp(plan) => {
-                Stack::Tcp(ArcSwap::from_pointee(tcp(entry, plan, index, log)))
+            ServicePlan::Http(plan) => {
+                Stack::Http(Arc::new(ArcSwap::from_pointee(http(entry, plan, on))))
             }
+            ServicePlan::Tcp(plan) => Stack::Tcp(ArcSwap::from_pointee(tcp(entry, plan, on))),
         };
         Self {
             stack,
@@ -304,18 +319,30 @@ impl Served {
     }
 
     /// Follows a reload; false when the entry is now of another kind.
-    fn update(&self, entry: &Arc<Entry>, index: usize, log: &AccessLog) -> bool {
+    fn update(&self, entry: &Arc<Entry>, on: &Place<'_>) -> bool {
         match (&self.stack, &entry.plan.service) {
             (Stack::Http(stack), ServicePlan::Http(plan)) => {
-                stack.store(Arc::new(http(entry, plan, index, log)))
+                stack.store(Arc::new(http(entry, plan, on)))
             }
             (Stack::Tcp(stack), ServicePlan::Tcp(plan)) => {
-                stack.store(Arc::new(tcp(entry, plan, index, log)))
+                stack.store(Arc::new(tcp(entry, plan, on)))
             }
             _ => return false,
         }
         self.entry.store(Arc::clone(entry));
         true
+    }
+
+    /// What sends requests to it that came on no connection. It follows reloads: whoever holds it need not be
+    /// composed anew.
+    fn seam(&self) -> Option<Seam> {
+        let Stack::Http(stack) = &self.stack else {
+            return None;
+        };
+        let current = ServiceBuilder::new()
+            .map_err(|never: Infallible| -> Fault { match never {} })
+            .service(Current(Arc::clone(stack)));
+        Some(Seam::new(current))
     }
 
     fn accept(&self, stream: TcpStream, peer: SocketAddr) {
@@ -336,13 +363,15 @@ impl Served {
     }
 }
 
-fn http(entry: &Entry, plan: &HttpPlan, index: usize, log: &AccessLog) -> HttpStack {
-    let counters = entry.telemetry.worker(index);
+fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>) -> HttpStack {
+    let counters = entry.telemetry.worker(on.index);
     // An entry of HTTP has it; a fresh one differs in nothing but what it has counted.
     let shared = entry.shared.clone();
     let shared = shared.unwrap_or_else(|| Arc::new(Shared::new(plan, None)));
-    let upstream = upstream(plan, &entry.endpoints, &shared, counters, entry.tls());
-    let downstream = downstream(&entry.plan.name, plan, counters, log, upstream.seam.clone());
+    let tls = entry.tls();
+    let upstream = upstream(plan, on.mirrors, &entry.endpoints, &shared, counters, tls);
+    let seam = upstream.seam.clone();
+    let downstream = downstream(&entry.plan.name, plan, counters, on.log, seam);
     HttpStack {
         downstream,
         upstream,
@@ -350,13 +379,13 @@ fn http(entry: &Entry, plan: &HttpPlan, index: usize, log: &AccessLog) -> HttpSt
     }
 }
 
-fn tcp(entry: &Entry, plan: &TcpPlan, index: usize, log: &AccessLog) -> TcpStack {
+fn tcp(entry: &Entry, plan: &TcpPlan, on: &Place<'_>) -> TcpStack {
     TcpStack::new(
         &entry.plan.name,
         plan,
         &entry.endpoints,
-        entry.telemetry.worker(index),
-        log,
+        entry.telemetry.worker(on.index),
+        on.log,
         entry.tls(),
     )
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::plan::{HttpPlan, RequestPlan};
 use crate::resilience::limit::InFlight;
+use crate::resilience::mirror::Backlog;
 use crate::resilience::retry::Budget;
 
 /// The budgets of the requests of one policy.
@@ -22,6 +23,8 @@ pub struct Shared {
     pub limit: Option<Arc<InFlight>>,
     /// The budgets of the entry's own policy, and then those of its paths, in the plan's order.
     pub budgets: Vec<Budgets>,
+    /// What copies for its mirrors hold.
+    pub backlog: Arc<Backlog>,
 }
 
 impl Shared {
@@ -47,8 +50,12 @@ impl Shared {
                 }
             })
         });
-        let budgets = budgets.collect();
-        Self { limit, budgets }
+        let backlog = before.map(|(_, shared)| Arc::clone(&shared.backlog));
+        Self {
+            limit,
+            budgets: budgets.collect(),
+            backlog: backlog.unwrap_or_default(),
+        }
     }
 }
 

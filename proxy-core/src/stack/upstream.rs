@@ -15,6 +15,7 @@ use crate::plan::{HttpPlan, RequestPlan};
 use crate::resilience::hedge::HedgeLayer;
 use crate::resilience::inject::InjectLayer;
 use crate::resilience::limit::LimitLayer;
+use crate::resilience::mirror::MirrorLayer;
 use crate::resilience::retry::RetryLayer;
 use crate::resilience::timeout::{AllowanceLayer, Bound, TimeoutLayer};
 use crate::telemetry::EntryCounters;
@@ -41,9 +42,13 @@ impl std::fmt::Debug for Upstream {
     }
 }
 
+/// Finds where the copies for the entry of this name go.
+pub type Mirrors<'a> = &'a dyn Fn(&str) -> Option<Seam>;
+
 /// Composes the upstream stack of one entry on one worker.
 pub fn upstream(
     plan: &HttpPlan,
+    mirrors: Mirrors<'_>,
     endpoints: &Arc<EndpointSet>,
     shared: &Shared,
     counters: &Arc<EntryCounters>,
@@ -52,7 +57,7 @@ pub fn upstream(
     let balance = balance(plan, endpoints, counters, tls);
     let tidy = balance.clone();
     Upstream {
-        seam: policies(plan, shared, balance),
+        seam: policies(plan, mirrors, shared, balance),
         sweep: Arc::new(move || tidy.services().iter().for_each(Client::sweep)),
     }
 }
@@ -60,7 +65,7 @@ pub fn upstream(
 /// Composes everything that stands above the balancer: one stack for the entry's own policy and one
 /// for each of its paths, over the same endpoints. Whatever sends must lay down the heads of
 /// requests, as [`RetryLayer::lending`] says.
-pub fn policies<S>(plan: &HttpPlan, shared: &Shared, balance: S) -> Seam
+pub fn policies<S>(plan: &HttpPlan, mirrors: Mirrors<'_>, shared: &Shared, balance: S) -> Seam
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Fault>
         + Clone
@@ -72,7 +77,8 @@ where
     let field = &plan.deadline_field;
     let all = plan.policies().zip(&shared.budgets);
     let stacks = all.map(|((path, policy), budgets)| {
-        let seam = stack(policy, field.as_ref(), budgets, balance.clone());
+        let mirror = mirror(policy, mirrors, shared);
+        let seam = stack(policy, mirror, field.as_ref(), budgets, balance.clone());
         (path.to_owned(), seam)
     });
     let mut stacks: Vec<(String, Seam)> = stacks.collect();
@@ -90,7 +96,13 @@ where
 }
 
 /// Composes the stack of one policy.
-fn stack<S>(policy: &RequestPlan, field: Option<&HeaderName>, budgets: &Budgets, balance: S) -> Seam
+fn stack<S>(
+    policy: &RequestPlan,
+    mirror: Option<MirrorLayer<Seam>>,
+    field: Option<&HeaderName>,
+    budgets: &Budgets,
+    balance: S,
+) -> Seam
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Fault>
         + Clone
@@ -108,7 +120,10 @@ where
         .as_ref()
         .map(|hedge| HedgeLayer::new(hedge.params.clone(), Arc::clone(&budgets.hedge)));
     let service = ServiceBuilder::new()
-        // Outermost: all tries and the pauses between them share one deadline.
+        // Outermost: a request is copied once, as it came. What is repeated, delayed on purpose or told
+        // of deadlines below is the request alone.
+        .option_layer(mirror)
+        // Above what repeats: all tries and the pauses between them share one deadline.
         .layer(TimeoutLayer::heeding(
             policy.request_timeout,
             field.cloned(),
@@ -130,6 +145,17 @@ where
         // Picks an endpoint, and sends over the connections that this worker has to it.
         .service(balance);
     Seam::new(service)
+}
+
+/// Where the copies of a policy's requests go.
+fn mirror(
+    policy: &RequestPlan,
+    mirrors: Mirrors<'_>,
+    shared: &Shared,
+) -> Option<MirrorLayer<Seam>> {
+    let plan = policy.mirror.as_ref()?;
+    let (seam, backlog) = (mirrors(&plan.entry)?, Arc::clone(&shared.backlog));
+    Some(MirrorLayer::new(plan.params, seam, backlog))
 }
 
 fn balance(

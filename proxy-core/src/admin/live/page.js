@@ -304,7 +304,7 @@ function render(now) {
     const [text, kind] = badge(entry, own);
     troubled += kind === 'badge well' ? 0 : 1;
     set(parts.badge, text, kind);
-    set(parts.route, entry.listens.join(', ') + ' → ' + entry.leads_to.join(', '));
+    set(parts.route, (entry.listens.join(', ') || 'copies') + ' → ' + entry.leads_to.join(', '));
     drawNotices(parts.notices, own);
     tiles(parts, entry);
     drawEndpoints(parts, entry);

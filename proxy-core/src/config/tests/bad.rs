@@ -521,10 +521,66 @@ fn policies_fit_their_entry() {
     );
     assert_mistake(
         &entry("paths: {/reports: {balance: least}}"),
-        "5:24 unknown key `balance` | the keys here are `timeout`, `retry`, `hedge` and `inject`",
+        "5:24 unknown key `balance` | the keys here are `timeout`, `retry`, `hedge`, `inject` and `mirror`",
     );
     assert_mistake(
         "ambassador: {a: {listen: localhost:1, to: tcp://a:1, hedge: {after: 1s}}}",
         "1:54 `hedge` is about requests, and this entry carries bytes | leave it out",
+    );
+}
+
+#[test]
+fn a_mirror_gets_requests_of_an_entry_of_requests() {
+    assert_mistake(
+        &entry("mirror: {share: 10%}"),
+        "5:5 missing key `to` | add `to: ...` below this",
+    );
+    assert_mistake(
+        &entry("mirror: http://users-next"),
+        "5:13 expected a map with `to`, or `off`, found the text `http://users-next` | ",
+    );
+    assert_mistake(
+        &entry("mirror: {to: http://users-next, share: 10}"),
+        "5:44 `10` has no unit, and a percentage needs one | write `10%`",
+    );
+    for to in ["tcp", "tls"] {
+        assert_mistake(
+            &entry(&format!("mirror: {{to: {to}://users-next:1}}")),
+            &format!(
+                "5:18 a mirror gets requests, and `{to}` carries bytes | write `http://`, `h2c://` or `https://`"
+            ),
+        );
+    }
+    assert_mistake(
+        "ambassador: {a: {listen: localhost:1, to: tcp://a:1, mirror: {to: http://b}}}",
+        "1:54 `mirror` is about requests, and this entry carries bytes | leave it out",
+    );
+}
+
+#[test]
+fn a_mirror_keeps_the_rules_of_an_entry() {
+    assert_mistake(
+        &entry("mirror: {to: [http://a, h2c://b]}"),
+        "5:29 `h2c` among `http` URLs | all URLs of one entry have one scheme: write `http://b:80`",
+    );
+    assert_mistake(
+        &entry("mirror: {to: []}"),
+        "5:14 `to` is an empty list | write at least one URL",
+    );
+    assert_mistake(
+        &entry("mirror: {to: http://a, discover: static}"),
+        "5:18 `a` is a name, and `discover: static` takes addresses | write an IP address, or `discover: dns`",
+    );
+    assert_mistake(
+        &entry("mirror: {to: http://a, tls: {ca: ca.pem}}"),
+        "5:28 `http` has no TLS | write `https://` in `to`",
+    );
+    assert_mistake(
+        &entry("paths: {/a: {mirror: {to: https://a, tls: {cert: a.pem}}}}"),
+        "5:54 `cert` without its `key` | add `key: FILE`",
+    );
+    assert_mistake(
+        &entry("paths: {/a: {mirror: {to: tcp://a:1}}}"),
+        "5:31 a mirror gets requests, and `tcp` carries bytes | write `http://`, `h2c://` or `https://`",
     );
 }

@@ -153,6 +153,7 @@ ambassador:
     limit:
       in-flight: off
     inject: off
+    mirror: off
     paths: {}
     eject:
       failures: 5
@@ -273,6 +274,11 @@ fn policies_are_read_and_written_out() {
         "limit: {in-flight: adaptive}",
         "hedge: {after: 50ms}",
         "inject: {delay: {share: 10%, for: 2s}, abort: {share: 5%}}",
+        "mirror: {to: http://users-next:8080}",
+        "mirror: {to: [http://10.0.0.1, {to: http://10.0.0.2, weight: 3}], share: 10%}",
+        "mirror: {to: https://users-next, tls: {ca: ca.pem}}\n    paths: {/a: {mirror: off}}",
+        "mirror: {to: http://users, discover: env}",
+        "paths: {/reports: {mirror: {to: h2c://reports-next, share: 0%}}}",
         "timeout: {field: off}",
         "timeout: {field: X-Time}",
         "paths: {/reports: {timeout: {request: 1m, try: off}, retry: off}, /a/b: {hedge: {budget: 1%}}}",
@@ -286,4 +292,18 @@ fn policies_are_read_and_written_out() {
     let retry = policy.retry.as_ref().and_then(OrOff::on).expect("it is on");
     assert_eq!(retry.attempts.value(), 1);
     assert_eq!(policy.timeout.request, None);
+}
+
+#[test]
+fn a_mirror_has_the_defaults_of_its_own_to() {
+    let settings = "mirror: {to: https://10.0.0.1}\n    paths: {/a: {mirror: {to: http://b}}}";
+    let read = config(&entry(settings));
+    let mirror = first(&read).mirror.on().expect("it is on");
+    assert_eq!(mirror.share.percent(), 100);
+    assert_eq!(mirror.discover, Some(Discover::Static));
+    assert!(mirror.tls.is_some());
+    let path = first(&read).paths["/a"].mirror.as_ref();
+    let mirror = path.and_then(OrOff::on).expect("it is on");
+    assert_eq!(mirror.discover, Some(Discover::Dns));
+    assert!(mirror.tls.is_none());
 }
