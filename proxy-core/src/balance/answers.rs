@@ -19,14 +19,11 @@ const ENOUGH: u64 = 30;
 /// Latencies that are compared at least.
 const ENOUGH_LATENCIES: u64 = 10;
 
-/// And of an endpoint that is returning from an ejection, of which one failure is enough too.
-const ENOUGH_RETURNING: u64 = 3;
-
 /// Standard errors that two means must differ by: less may be chance.
 const CERTAIN: f64 = 4.0;
 
-/// A difference in latency that is worth no ejection, in nanoseconds.
-const NEGLIGIBLE: f64 = 5e6;
+/// A difference in latency that is worth no ejection, in nanoseconds: another zone is no gray failure.
+const NEGLIGIBLE: f64 = 20e6;
 
 /// Steps of a doubling in which logarithms are kept.
 const STEPS: u64 = 16;
@@ -167,25 +164,13 @@ pub(super) struct Recent {
 
 impl Recent {
     /// Why these stand out from what the other endpoints answered meanwhile, if they do.
-    pub(super) fn stands_out(
-        self,
-        params: &EjectParams,
-        returning: bool,
-        others: Self,
-    ) -> Option<Cause> {
-        if params
-            .share
-            .is_some_and(|share| self.fails_more(share, others))
-        {
+    pub(super) fn stands_out(self, params: &EjectParams, others: Self) -> Option<Cause> {
+        let is_over = |share| self.fails_more(share, others);
+        if params.share.is_some_and(is_over) {
             return Some(Cause::Share);
         }
-        let enough = match returning {
-            true => ENOUGH_RETURNING,
-            false => ENOUGH_LATENCIES,
-        };
-        let slow = params.slow.filter(|_| self.timed >= enough)?;
-        self.is_slower(f64::from(slow), others)
-            .then_some(Cause::Slow)
+        let slow = params.slow.map(f64::from)?;
+        self.is_slower(slow, others).then_some(Cause::Slow)
     }
 
     fn fails_more(self, share: f64, others: Self) -> bool {
@@ -203,7 +188,7 @@ impl Recent {
     /// Whether answers typically take `factor` times as long as the others'. It must be more than
     /// chance: what is asked of an endpoint may happen to be slow for a few requests.
     fn is_slower(self, factor: f64, others: Self) -> bool {
-        if others.timed < ENOUGH_LATENCIES {
+        if self.timed.min(others.timed) < ENOUGH_LATENCIES {
             return false;
         }
         let (own, other) = (self.mean(), others.mean());
@@ -275,7 +260,7 @@ mod tests {
     }
 
     fn cause(own: Recent, others: Recent) -> Option<Cause> {
-        own.stands_out(&params(), false, others)
+        own.stands_out(&params(), others)
     }
 
     #[test]
@@ -295,8 +280,8 @@ mod tests {
         assert_eq!(cause(taking([50; 10]), others), Some(Cause::Slow));
         assert_eq!(cause(taking([50; 9]), others), None, "too few");
         assert_eq!(cause(taking([12; 50]), others), None, "not slow enough");
-        let returning = taking([50; 3]).stands_out(&params(), true, others);
-        assert_eq!(returning, Some(Cause::Slow));
+        let near = taking([1; 100]);
+        assert_eq!(cause(taking([15; 50]), near), None, "no great difference");
     }
 
     #[test]
@@ -312,7 +297,7 @@ mod tests {
         let own = taking([2_000, 2, 2_000, 2, 2, 2_000, 2, 2, 2_000, 2, 2, 2]);
         assert_eq!(cause(own, others), None);
         assert_eq!(
-            cause(taking((0..200).map(|n| 12 * mixed(n))), others),
+            cause(taking((0..200).map(|n| 40 * mixed(n))), others),
             Some(Cause::Slow)
         );
     }

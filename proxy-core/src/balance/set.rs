@@ -292,8 +292,7 @@ impl EndpointSet {
         let mut all = Recent::default();
         recent.iter().for_each(|one| all += *one);
         for (endpoint, own) in endpoints.iter().zip(recent) {
-            let returning = matches!(endpoint.health().state(params, now), State::Returning(_));
-            if let Some(cause) = own.stands_out(params, returning, all - own) {
+            if let Some(cause) = own.stands_out(params, all - own) {
                 self.eject(endpoint, params, cause, now);
             }
         }

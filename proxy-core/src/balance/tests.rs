@@ -406,7 +406,7 @@ async fn an_endpoint_that_is_much_slower_than_the_others_is_ejected_again_and_ag
         ..params()
     });
     let set = set(4, slow);
-    latencies(&set, 1, Duration::from_millis(9)).await;
+    latencies(&set, 1, Duration::from_millis(20)).await;
     assert_eq!(set.ejections(), 0, "not slow enough");
     latencies(&set, 3, Duration::from_millis(100)).await;
     let causes: Vec<_> = set.ejections_by_cause().collect();

@@ -241,7 +241,8 @@ pub struct Eject {
     pub share: OrOff<Percent>,
     /// How many times as long as the other endpoints' its answers of the last five to ten seconds
     /// must typically take (geometric means), 2 to 1000, or `off`. There must be ten of them, the
-    /// difference must be more than 5 ms, and four times the standard error. Default: 5.
+    /// difference must be more than 20 ms, and four times the standard error. It says nothing where
+    /// `balance` is a hash: endpoints get different requests then. Default: 5.
     pub slow: OrOff<Count<2, 1000>>,
     /// How long it is left out the first time. Default: `10s`.
     pub r#for: Duration,

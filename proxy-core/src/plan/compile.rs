@@ -127,7 +127,11 @@ fn compile_entry(
     let eject = entry.eject.on().map(|eject| EjectParams {
         failures: eject.failures.value(),
         share: eject.share.on().map(|share| share.fraction()),
-        slow: eject.slow.on().map(|times| times.value()),
+        // By a hash, endpoints get different requests: one of them may well be slower.
+        slow: match entry.balance {
+            config::Balance::Hash(_) => None,
+            _ => eject.slow.on().map(|times| times.value()),
+        },
         period: eject.r#for.std(),
         at_most: eject.at_most.fraction(),
         recover: eject.recover.std(),
