@@ -71,7 +71,7 @@ fn place(ratio: f64) -> f64 {
 /// Puts title, legend and the line of the target around the bars.
 fn frame(proxies: &[String], body: &str, bottom: f64) -> String {
     let height = bottom + 10.0;
-    let title = "p99 while one of three endpoints fails, over that without a fault; logarithmic, shorter is better";
+    let title = "p99 while an endpoint fails, over p99 without a fault (logarithmic)";
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" \
          aria-label=\"{title}\">\n<style>{STYLE}</style>\n<rect class=\"back\" width=\"{WIDTH}\" height=\"{height:.0}\"/>\n\
