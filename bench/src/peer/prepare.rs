@@ -166,7 +166,8 @@ impl Prepare<'_> {
     }
 }
 
-fn command(binary: &Path, arguments: &[&str]) -> Vec<String> {
+/// A program and its arguments.
+pub(crate) fn command(binary: &Path, arguments: &[&str]) -> Vec<String> {
     let words = arguments.iter().map(|word| (*word).to_owned());
     std::iter::once(binary.display().to_string())
         .chain(words)
@@ -174,7 +175,7 @@ fn command(binary: &Path, arguments: &[&str]) -> Vec<String> {
 }
 
 /// The first line that a command prints, on either stream, up to any address in it.
-fn first_line(command: &mut Command) -> Option<String> {
+pub(crate) fn first_line(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);

@@ -15,7 +15,7 @@ const LEFT: f64 = 250.0;
 const SCALE: f64 = 420.0;
 const TOP: f64 = 64.0;
 
-const STYLE: &str = "\
+pub(crate) const STYLE: &str = "\
 text{font:12px system-ui,sans-serif;fill:#1f2328}.title{font-size:15px;font-weight:600}.small{font-size:11px}
 .line{stroke:#8c959f;stroke-dasharray:3 3}.p0{fill:#0969da}.p1{fill:#8c959f}.p2{fill:#1a7f37}.p3{fill:#9a6700}.p4{fill:#8250df}.p5{fill:#bf3989}
 .back{fill:#ffffff}
@@ -92,7 +92,8 @@ fn frame(summary: &Summary, body: &str, bottom: f64) -> String {
     svg + body + "</svg>\n"
 }
 
-fn escape(text: &str) -> String {
+/// The text with what SVG would take for markup written otherwise.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -6,17 +6,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The machine and the day.
 #[derive(Debug)]
-pub(super) struct Machine {
-    pub(super) cpu: String,
-    pub(super) cores: usize,
-    pub(super) kernel: String,
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
+    pub(crate) kernel: String,
     /// The day in UTC, as `2026-01-31`.
-    pub(super) date: String,
+    pub(crate) date: String,
 }
 
 impl Machine {
     /// Reads it from `/proc` and the clock.
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpus
             .lines()

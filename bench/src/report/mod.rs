@@ -1,9 +1,10 @@
 //! Turns the figures of a run into a table, a JSON file, a chart and the results page.
 
-mod chart;
-mod machine;
+pub(crate) mod chart;
+pub(crate) mod machine;
 mod publish;
 mod summary;
 mod table;
 
-pub(crate) use publish::all;
+pub(crate) use publish::{all, replace, save};
+pub(crate) use summary::median;

@@ -45,13 +45,14 @@ pub(crate) fn all(options: &Options, outcome: &Outcome) -> Result<()> {
         let bench = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         save(&bench.join("results/latest.json"), &json, &chart)?;
         let page = bench.join("RESULTS.md");
-        update(&page, &page_text(outcome, &summary, &machine))?;
+        replace(&page, BEGIN, END, &page_text(outcome, &summary, &machine))?;
         println!("written: {}", page.display());
     }
     Ok(())
 }
 
-fn save(path: &Path, json: &Value, chart: &str) -> Result<()> {
+/// Writes a JSON file and its chart.
+pub(crate) fn save(path: &Path, json: &Value, chart: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -109,16 +110,16 @@ fn page_text(outcome: &Outcome, summary: &Summary, machine: &Machine) -> String 
     lines.join("\n")
 }
 
-/// Puts `text` between the page's markers.
-fn update(page: &Path, text: &str) -> Result<()> {
+/// Puts `text` between two markers of a page.
+pub(crate) fn replace(page: &Path, begin: &str, end: &str, text: &str) -> Result<()> {
     let old =
         fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
     let (before, rest) = old
-        .split_once(BEGIN)
-        .with_context(|| format!("{} has no line {BEGIN}", page.display()))?;
+        .split_once(begin)
+        .with_context(|| format!("{} has no line {begin}", page.display()))?;
     let (_, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{} has no line {END}", page.display()))?;
-    fs::write(page, format!("{before}{BEGIN}\n{text}\n{END}{after}"))
+        .split_once(end)
+        .with_context(|| format!("{} has no line {end}", page.display()))?;
+    fs::write(page, format!("{before}{begin}\n{text}\n{end}{after}"))
         .with_context(|| format!("cannot write {}", page.display()))
 }

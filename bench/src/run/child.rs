@@ -114,11 +114,21 @@ fn pin(cpu: usize) -> Result<()> {
     sched_setaffinity(None, &set).with_context(|| format!("cannot run on CPU {cpu}"))
 }
 
+/// Asks for [`real_time`], and says in a sentence what came of it.
+pub(crate) fn condition() -> String {
+    match real_time() {
+        Ok(()) => "Proxy, load and origin ran under SCHED_RR.".to_owned(),
+        Err(why) => format!(
+            "SCHED_RR is not permitted here ({why}): other work on the machine shows in the figures."
+        ),
+    }
+}
+
 /// Puts this process, and so all that it starts, under the round-robin real-time policy.
 ///
 /// Other work on the machine then cannot take CPU time from a measurement. Returns why not where
 /// it is not permitted.
-pub(crate) fn real_time() -> Result<(), String> {
+fn real_time() -> Result<(), String> {
     let id = std::process::id().to_string();
     let output = Command::new("chrt")
         .args(["--rr", "--pid", "10", &id])

@@ -12,12 +12,17 @@ use super::procfs;
 use super::scenario::{Direct, Figures, Scenario, Settings};
 use super::{Invalid, Outcome, Sample};
 use crate::options::Options;
-use crate::peer::Peer;
+use crate::peer::{Peer, Ports};
 
 /// Prepares the proxies, measures them as often as asked and returns every figure.
 pub(crate) fn all(options: &Options) -> Result<Outcome> {
     let started = Instant::now();
-    let ports = free_ports()?;
+    let base = free_ports(3)?;
+    let ports = Ports {
+        http: base,
+        h2c: base + 1,
+        origin: base + 2,
+    };
     let cpus = Cpus {
         proxy: options.proxy_cpu,
         load: options.load_cpu,
@@ -38,10 +43,7 @@ pub(crate) fn all(options: &Options) -> Result<Outcome> {
     if cpus.proxy == cpus.load {
         notes.push("Proxy and load share one CPU: throughput and latency mean little.".to_owned());
     }
-    notes.push(match child::real_time() {
-        Ok(()) => "Proxy, load and origin ran under SCHED_RR.".to_owned(),
-        Err(why) => format!("SCHED_RR is not permitted here ({why}): other work on the machine shows in the figures."),
-    });
+    notes.push(child::condition());
     cpus.settle()?;
     notes.iter().for_each(|note| eprintln!("{note}"));
     let origin = start_origin(ports)?;

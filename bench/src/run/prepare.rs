@@ -66,21 +66,18 @@ pub(super) fn start_origin(ports: Ports) -> Result<tool::Tool> {
 }
 
 /// Finds ports below the range from which the kernel takes those of outgoing connections.
-pub(super) fn free_ports() -> Result<Ports> {
+///
+/// Returns the first of `count` in a row.
+pub(crate) fn free_ports(count: u16) -> Result<u16> {
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     let base = (18_080..28_080)
         .step_by(100)
-        .find(|base| (*base..base + 3).all(|port| is_free(&port)));
-    let base = base.context("no free ports between 18080 and 28080")?;
-    Ok(Ports {
-        http: base,
-        h2c: base + 1,
-        origin: base + 2,
-    })
+        .find(|base| (*base..base + count).all(|port| is_free(&port)));
+    base.context("no free ports between 18080 and 28080")
 }
 
 /// Lets this process and its children open as many files as the system allows.
-pub(super) fn raise_file_limit() -> Result<()> {
+pub(crate) fn raise_file_limit() -> Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).context("cannot raise the limit of open files")

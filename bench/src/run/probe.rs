@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 /// Whether a request to `port` is answered with 200.
-pub(super) fn answers(port: u16) -> bool {
+pub(crate) fn answers(port: u16) -> bool {
     fetch(port, "/1k").is_ok_and(|response| response.starts_with("HTTP/1.1 200"))
 }
 
@@ -17,6 +17,13 @@ pub(crate) fn forwards(port: u16) -> Result<bool> {
     Ok(response
         .to_ascii_lowercase()
         .contains("\r\nx-forwarded-for:"))
+}
+
+/// The body of what `port` answers to a GET.
+pub(crate) fn body(port: u16, path: &str) -> std::io::Result<String> {
+    let response = fetch(port, path)?;
+    let body = response.split_once("\r\n\r\n").map(|(_, body)| body);
+    Ok(body.unwrap_or_default().to_owned())
 }
 
 fn fetch(port: u16, path: &str) -> std::io::Result<String> {

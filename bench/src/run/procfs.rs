@@ -44,7 +44,7 @@ pub(super) fn memory(root: u32) -> u64 {
 /// CPU time of the whole machine since it started, in ticks: what its host took from it, and all of it.
 ///
 /// The columns are those of the first line of proc_stat(5), of which the eighth is "steal".
-pub(super) fn stolen() -> (u64, u64) {
+pub(crate) fn stolen() -> (u64, u64) {
     let text = fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = text.lines().next().unwrap_or_default();
     let columns: Vec<u64> = line

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 
 use super::child::{Cpus, Running};
+use super::launch::launch;
 use super::{procfs, tool};
 use crate::metric::Metric;
 use crate::peer::{Peer, Ports};
@@ -172,29 +173,9 @@ impl Settings {
         )])
     }
 
-    /// Starts a proxy and waits for its first 200, looking every half millisecond.
+    /// Starts a proxy and waits for its first 200.
     pub(crate) fn launch(&self, peer: &Peer, log: &Path) -> Result<(Running, Duration)> {
-        let started = Instant::now();
-        let mut proxy = Running::proxy(&peer.command, self.cpus, log.to_owned())?;
-        while !super::probe::answers(self.ports.http) {
-            if let Some(status) = proxy.ended()? {
-                bail!(
-                    "{} did not start ({status}): {}",
-                    peer.name,
-                    proxy.last_words()
-                );
-            }
-            if started.elapsed() > Duration::from_secs(10) {
-                bail!(
-                    "{} gave no 200 within 10 s: {}",
-                    peer.name,
-                    proxy.last_words()
-                );
-            }
-            sleep(Duration::from_micros(500));
-        }
-        let took = started.elapsed();
-        Ok((proxy, took))
+        launch(peer, self.ports.http, self.cpus, log)
     }
 
     /// Runs a closed loop, first to warm up, then with the proxy's CPU time taken.

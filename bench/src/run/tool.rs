@@ -1,6 +1,6 @@
 //! Starts this program's own origin and generators as processes and reads what they report.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// A part of the load side that runs until its standard input is closed.
 #[derive(Debug)]
-pub(super) struct Tool {
+pub(crate) struct Tool {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -16,7 +16,7 @@ pub(super) struct Tool {
 
 impl Tool {
     /// Starts `remora-bench WORDS...` on the CPU of the caller and waits for its first report.
-    pub(super) fn start(words: &[&str]) -> Result<(Self, Value)> {
+    pub(crate) fn start(words: &[&str]) -> Result<(Self, Value)> {
         let mut child = command(words)?
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -33,8 +33,15 @@ impl Tool {
     }
 
     /// Closes the standard input and returns what the tool says at its end.
-    pub(super) fn finish(mut self) -> Result<Value> {
+    pub(crate) fn finish(mut self) -> Result<Value> {
         self.input = None;
+        self.report()
+    }
+
+    /// Gives the tool the line that it waits for, and returns what it says then.
+    pub(crate) fn ask(&mut self) -> Result<Value> {
+        let input = self.input.as_mut().context("the load side has ended")?;
+        input.write_all(b"\n")?;
         self.report()
     }
 
@@ -57,7 +64,7 @@ impl Drop for Tool {
 }
 
 /// Runs `remora-bench WORDS...` to its end and returns its report.
-pub(super) fn run(words: &[&str]) -> Result<Value> {
+pub(crate) fn run(words: &[&str]) -> Result<Value> {
     let output = command(words)?
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
