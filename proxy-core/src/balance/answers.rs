@@ -108,12 +108,20 @@ impl Answers {
         half
     }
 
+    /// The answers of the present half of the window.
+    pub(super) fn latest(&self, at: u64) -> Recent {
+        self.since(at / HALF_WINDOW)
+    }
+
     /// The answers of the last five to ten seconds.
     pub(super) fn recent(&self, at: u64) -> Recent {
-        let number = at / HALF_WINDOW;
+        self.since((at / HALF_WINDOW).saturating_sub(1))
+    }
+
+    fn since(&self, number: u64) -> Recent {
         let mut recent = Recent::default();
         for half in &self.halves {
-            if number - half.number.load(Relaxed).min(number) <= 1 {
+            if half.number.load(Relaxed) >= number {
                 recent += Recent {
                     all: half.all.load(Relaxed),
                     bad: half.bad.load(Relaxed),

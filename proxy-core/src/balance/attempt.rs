@@ -62,12 +62,13 @@ impl Attempt {
         exchange: Option<Exchange>,
         is_first: bool,
     ) -> Self {
-        endpoint.load().begin();
         // The first try begins with its exchange: no need to look at the clock again.
         let begun = match &exchange {
             Some(exchange) if is_first => exchange.started(),
             _ => Instant::now(),
         };
+        endpoint.load().begin();
+        endpoint.load().ask(begun);
         Self {
             set,
             endpoint,
@@ -172,6 +173,7 @@ impl Attempt {
 
     pub(super) fn answered(&mut self, outcome: Outcome) {
         self.recorded = true;
+        self.endpoint.load().answered();
         self.succeeded = outcome == Outcome::Success;
         self.record(outcome);
     }
@@ -203,6 +205,7 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         self.endpoint.load().end();
         if !self.recorded {
+            self.endpoint.load().answered();
             // Given up from outside: held against the endpoint only when it was given up for being slow.
             let outrun = self.exchange.as_ref().is_some_and(Exchange::is_outrun);
             let slow = !outrun && self.exchange.as_ref().is_some_and(Exchange::timed_out);

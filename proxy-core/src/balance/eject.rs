@@ -115,7 +115,12 @@ impl Health {
         self.answers.outrun(latency, self.millis(now));
     }
 
-    /// The answers of the last moments.
+    /// The answers of the last up to five seconds.
+    pub(super) fn latest(&self, now: Instant) -> Recent {
+        self.answers.latest(self.millis(now))
+    }
+
+    /// The answers of the last five to ten seconds.
     pub(super) fn recent(&self, now: Instant) -> Recent {
         self.answers.recent(self.millis(now))
     }

@@ -1,7 +1,8 @@
 //! The cost of sending one more request to an endpoint: its peak-EWMA latency times the requests it already has.
 //!
 //! Peak EWMA (from Finagle): a slower answer counts at once, a faster one gradually, so that an
-//! endpoint that stalls is avoided from its first slow answer on.
+//! endpoint that stalls is avoided from its first slow answer on. One that owes answers and gives none
+//! is thought to take at least as long as it has been silent: what hangs is avoided before any timeout.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -24,6 +25,10 @@ pub(super) struct Load {
     /// When `latency` was written, in nanoseconds since `born`.
     written: AtomicU64,
     in_flight: AtomicU32,
+    /// Requests whose head of an answer has not come.
+    owed: AtomicU32,
+    /// Since when there has been one, in nanoseconds since `born`.
+    owing: AtomicU64,
 }
 
 impl Load {
@@ -33,11 +38,25 @@ impl Load {
             latency: AtomicU64::new(0),
             written: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
+            owed: AtomicU32::new(0),
+            owing: AtomicU64::new(0),
         }
     }
 
     pub(super) fn begin(&self) {
         self.in_flight.fetch_add(1, Relaxed);
+    }
+
+    /// A request is sent, whose answer is waited for from `now` on.
+    pub(super) fn ask(&self, now: Instant) {
+        if self.owed.fetch_add(1, Relaxed) == 0 {
+            self.owing.store(self.nanos(now), Relaxed);
+        }
+    }
+
+    /// It is not waited for any more: it came, or it was given up.
+    pub(super) fn answered(&self) {
+        self.owed.fetch_sub(1, Relaxed);
     }
 
     pub(super) fn end(&self) {
@@ -57,8 +76,7 @@ impl Load {
         } else {
             sample + (old - sample) * self.fade(now)
         };
-        self.written
-            .store((now - self.born).as_nanos() as u64, Relaxed);
+        self.written.store(self.nanos(now), Relaxed);
         self.latency.store(new.to_bits(), Relaxed);
     }
 
@@ -76,14 +94,27 @@ impl Load {
         if latency == 0.0 && in_flight > 0.0 {
             UNKNOWN * in_flight
         } else {
-            latency * (in_flight + 1.0)
+            latency.max(self.silent_for(now)) * (in_flight + 1.0)
         }
+    }
+
+    /// For how long it has owed answers and given none, in nanoseconds.
+    fn silent_for(&self, now: Instant) -> f64 {
+        if self.owed.load(Relaxed) == 0 {
+            return 0.0;
+        }
+        let since = self.owing.load(Relaxed).max(self.written.load(Relaxed));
+        self.nanos(now).saturating_sub(since) as f64
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.born).as_nanos() as u64
     }
 
     /// What is left of the last estimate at `now`, 1 to 0.
     fn fade(&self, now: Instant) -> f64 {
         let written = self.written.load(Relaxed);
-        let age = ((now - self.born).as_nanos() as u64).saturating_sub(written) as f64;
+        let age = self.nanos(now).saturating_sub(written) as f64;
         (-age / DECAY.as_nanos() as f64).exp()
     }
 }

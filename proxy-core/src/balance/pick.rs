@@ -137,16 +137,16 @@ impl Picker {
     }
 
     fn cheaper_of_two(&self, admits: &impl Fn(&usize) -> bool, now: Instant) -> Option<usize> {
-        let first = self.draw(None, admits).or_else(|| self.search(admits))?;
+        let first = self.draw(admits).or_else(|| self.search(admits))?;
         let Some(sums) = &self.weights else {
             let cost = |index: usize| self.endpoints[index].load().cost(1.0, now);
-            let second = self.draw(Some(first), admits);
+            let second = self.draw_another(first, admits);
             let cheaper = second.filter(|second| cost(*second) < cost(first));
             return Some(cheaper.unwrap_or(first));
         };
         // Both are drawn by weight and may be the same, and only a clear difference counts: otherwise
         // comparing would take from the heavier what its weight gave it.
-        let second = self.draw(None, admits)?;
+        let second = self.draw(admits)?;
         let average = sums.last().copied().unwrap_or(1) as f64 / self.endpoints.len() as f64;
         let cost = |index: usize| {
             let endpoint = &self.endpoints[index];
@@ -158,10 +158,18 @@ impl Picker {
         Some(if is_cheaper { second } else { first })
     }
 
-    fn draw(&self, except: Option<usize>, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
-        (0..DRAWS)
-            .map(|_| self.random())
-            .find(|index| Some(*index) != except && admits(index))
+    fn draw(&self, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
+        (0..DRAWS).map(|_| self.random()).find(admits)
+    }
+
+    /// Any but this one, of two or more that all weigh the same.
+    fn draw_another(&self, than: usize, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
+        let others = self.endpoints.len() - 1;
+        let another = |_| {
+            let index = fastrand::usize(..others);
+            index + usize::from(index >= than)
+        };
+        (0..DRAWS).map(another).find(admits)
     }
 
     fn search(&self, admits: &impl Fn(&usize) -> bool) -> Option<usize> {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::answers::{Cause, Recent};
-use super::eject::State;
+use super::eject::{Health, State};
 use super::subset::subset;
 use super::{EjectParams, Endpoint, Outcome};
 use crate::discovery::LookupError;
@@ -257,8 +257,12 @@ impl EndpointSet {
                     .observe(latency.max(expected).min(WORST), now);
             }
             Outcome::Outrun => {
-                let estimate = Duration::from_nanos(endpoint.load().latency_at(now) as u64);
-                endpoint.load().observe(latency.max(estimate), now);
+                let expected = Duration::from_nanos(endpoint.load().latency_at(now) as u64);
+                // Nobody knows how long it would have taken: longer than is thought of it. Only what had
+                // hardly been asked says nothing.
+                let factor = if latency < expected / 2 { 1 } else { 2 };
+                let latency = latency.max(expected * factor).min(WORST);
+                endpoint.load().observe(latency, now);
                 endpoint.health().outrun(latency, now);
             }
             Outcome::Unknown => return,
@@ -285,15 +289,16 @@ impl EndpointSet {
         if mine.is_err() {
             return;
         }
-        let recent: SmallVec<[Recent; 16]> = endpoints
-            .iter()
-            .map(|endpoint| endpoint.health().recent(now))
-            .collect();
-        let mut all = Recent::default();
-        recent.iter().for_each(|one| all += *one);
-        for (endpoint, own) in endpoints.iter().zip(recent) {
-            if let Some(cause) = own.stands_out(params, all - own) {
-                self.eject(endpoint, params, cause, now);
+        // The latest answers first: what has begun a moment ago shows in them alone.
+        for recent in [Health::latest, Health::recent] {
+            let each = endpoints.iter();
+            let each: SmallVec<[Recent; 16]> = each.map(|e| recent(e.health(), now)).collect();
+            let mut all = Recent::default();
+            each.iter().for_each(|one| all += *one);
+            for (endpoint, own) in endpoints.iter().zip(each) {
+                if let Some(cause) = own.stands_out(params, all - own) {
+                    self.eject(endpoint, params, cause, now);
+                }
             }
         }
     }

@@ -383,6 +383,57 @@ async fn a_gray_failure_is_ejected() {
     assert!(!(1..4).any(out), "and no other");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_owes_answers_gets_no_more_requests() {
+    let set = set(3, None);
+    let endpoints = set.endpoints();
+    for endpoint in endpoints.iter() {
+        let now = tokio::time::Instant::now();
+        set.record(endpoint, Outcome::Success, Duration::from_millis(2), now);
+    }
+    endpoints[0].load().begin();
+    endpoints[0].load().ask(tokio::time::Instant::now());
+    tokio::time::advance(Duration::from_secs(20)).await;
+    for endpoint in &endpoints[1..] {
+        let now = tokio::time::Instant::now();
+        set.record(endpoint, Outcome::Success, Duration::from_millis(2), now);
+    }
+    assert_eq!(picks(&set, 500)[1], 0, "though nothing is known against it");
+    endpoints[0].load().answered();
+    endpoints[0].load().end();
+    assert!(picks(&set, 500)[1] > 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_always_outrun_is_slow_and_one_that_was_hardly_asked_is_not() {
+    let slow = Some(EjectParams {
+        slow: Some(5),
+        ..params()
+    });
+    let set = set(3, slow);
+    let endpoints = set.endpoints();
+    for _ in 0..20 {
+        for (index, outcome, millis) in [
+            (0, Outcome::Outrun, 8),
+            (1, Outcome::Success, 2),
+            (2, Outcome::Success, 2),
+            (2, Outcome::Outrun, 0),
+        ] {
+            let now = tokio::time::Instant::now();
+            set.record(
+                &endpoints[index],
+                outcome,
+                Duration::from_millis(millis),
+                now,
+            );
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+    }
+    let out = |index: usize| endpoints[index].is_ejected(set.eject_params());
+    assert!(out(0) && !out(1) && !out(2));
+    assert!(endpoints[2].latency() >= Duration::from_millis(1));
+}
+
 /// Answers of four endpoints in turn for `seconds`, the first of which take `slow` and the others 2 ms.
 async fn latencies(set: &EndpointSet, seconds: u64, slow: Duration) {
     for _ in 0..seconds * 25 {
