@@ -215,9 +215,11 @@ async fn a_cut_body_never_looks_complete() {
         .await
         .unwrap();
     tokio::spawn(served);
-    let answer = send.send_request(get("/cut")).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    assert!(answer.collect().await.is_err());
+    // The reset may overtake the head.
+    if let Ok(answer) = send.send_request(get("/cut")).await {
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert!(answer.collect().await.is_err());
+    }
 }
 
 #[tokio::test]
@@ -249,6 +251,9 @@ async fn a_drain_closes_idle_connections_in_order() {
     tls.read_exact(&mut first).await.unwrap();
     // One that has not spoken yet.
     let mut quiet = server.connect(&[]).await.unwrap();
+    while server.counters.handshakes.of(HandshakeResult::Full) < 2 {
+        tokio::task::yield_now().await;
+    }
     server.connections.advance(Phase::Draining);
     server.connections.advance(Phase::Closing);
     let mut rest = Vec::new();
@@ -297,7 +302,6 @@ async fn handshakes_that_fail_are_counted_by_reason() {
     }
 }
 
-/// The lengths of the records that the server sends on one connection, after the handshake.
 #[tokio::test]
 async fn a_small_response_is_one_record() {
     let server = server(Duration::from_secs(20)).await;

@@ -127,6 +127,11 @@ impl Acceptor {
             if policies.store.refuses(name) {
                 return Err(hello.refuse_name());
             }
+            let asked = hello.accepted.client_hello();
+            let chosen = policies.store.choose(name, asked.signature_schemes());
+            if chosen.is_none() {
+                return Err(hello.refuse_signatures());
+            }
             (name.map(Arc::from), Arc::clone(policies.of(name)))
         };
         let config = Arc::clone(&policy.config);

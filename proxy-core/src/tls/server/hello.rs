@@ -15,8 +15,9 @@ use crate::telemetry::HandshakeResult;
 /// The most bytes of a first message, headers of records included.
 const MOST_BYTES: usize = 16 * 1024;
 
-/// A fatal alert that says `unrecognized_name` (RFC 6066, 3; RFC 8446, 6).
-const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
+/// Alerts (RFC 8446, 6).
+const HANDSHAKE_FAILURE: u8 = 40;
+const UNRECOGNIZED_NAME: u8 = 112;
 
 /// A connection of which the first message was read.
 #[derive(Debug)]
@@ -99,12 +100,24 @@ impl Hello {
 
     /// Tells the client that its name is none of ours.
     pub(super) fn refuse_name(self) -> Refused {
-        let _ = self.tcp.try_write(UNRECOGNIZED_NAME);
         let detail = match &self.name {
             Some(name) => format!("no certificate for {name:.253}"),
             None => "the client asks for no name".to_owned(),
         };
+        self.alert(UNRECOGNIZED_NAME);
         Refused::new(HandshakeResult::UnknownName, detail)
+    }
+
+    /// Tells the client that it can verify none of our certificates.
+    pub(super) fn refuse_signatures(self) -> Refused {
+        let detail = "no certificate whose signature the client can verify";
+        self.alert(HANDSHAKE_FAILURE);
+        Refused::new(HandshakeResult::NoSharedCipher, detail)
+    }
+
+    /// Sends a fatal alert, before there is a session that could.
+    fn alert(&self, description: u8) {
+        let _ = self.tcp.try_write(&[21, 3, 3, 0, 2, 2, description]);
     }
 }
 

@@ -60,11 +60,11 @@ impl Refused {
                 | PeerIncompatible::SupportedVersionsExtensionRequired
                 | PeerIncompatible::ServerDoesNotSupportTls12Or13,
             ) => Result::Version,
-            Error::PeerIncompatible(_) => Result::NoSharedCipher,
-            Error::FailedToGetCurrentTime
-            | Error::FailedToGetRandomBytes
-            | Error::EncryptError
-            | Error::General(_) => Result::Internal,
+            // rustls says no more where there is no certificate for the cipher suites of a client.
+            Error::PeerIncompatible(_) | Error::General(_) => Result::NoSharedCipher,
+            Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes | Error::EncryptError => {
+                Result::Internal
+            }
             _ => Result::Protocol,
         };
         Self::new(result, error.to_string())

@@ -97,10 +97,12 @@ impl Store {
         self.strict && name.and_then(|name| self.by_name.find(name)).is_none()
     }
 
-    fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        if self.refuses(name) {
-            return None;
-        }
+    /// What is shown to who asks for this name and can verify these signatures.
+    pub(super) fn choose(
+        &self,
+        name: Option<&str>,
+        schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
         let named = name.and_then(|name| self.by_name.find(name));
         named.unwrap_or(&self.default).for_client(schemes)
     }
@@ -130,11 +132,10 @@ impl Choice {
         }
     }
 
-    /// What a client can verify, or else anything: rustls then says what is wrong.
     fn for_client(&self, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let all = [&self.ecdsa, &self.ed25519, &self.rsa];
         let mut keys = all.into_iter().flatten().map(|one| &one.key);
         let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
-        keys.clone().find(fits).or_else(|| keys.next()).cloned()
+        keys.find(fits).cloned()
     }
 }

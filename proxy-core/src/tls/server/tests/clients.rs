@@ -90,7 +90,7 @@ async fn only_valid_certificates_get_in_and_each_refusal_has_its_reason() {
             excluded_subtrees: Vec::new(),
         });
     });
-    let other = authority("clients");
+    let (other, forged) = (authority("others"), authority("clients"));
     let selfmade = {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["ann".to_owned()]).unwrap();
@@ -127,6 +127,7 @@ async fn only_valid_certificates_get_in_and_each_refusal_has_its_reason() {
             Is::NameConstraint,
         ),
         (client(&other, &["ann"], |_| {}), Is::UnknownCa),
+        (client(&forged, &["ann"], |_| {}), Is::BadCertificate),
         (selfmade, Is::UnknownCa),
     ];
     let authorities = ca.pem() + &narrow.pem();

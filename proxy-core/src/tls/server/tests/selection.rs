@@ -99,8 +99,12 @@ async fn a_client_gets_ecdsa_before_ed25519_before_rsa_of_what_it_can_verify() {
                 match expected {
                     Some(pair) => assert_eq!(seen.unwrap().shown, pair.der(), "{schemes:?}"),
                     None => {
-                        let result = accepted.unwrap_err().result;
-                        assert_eq!(result, HandshakeResult::NoSharedCipher);
+                        assert_eq!(
+                            accepted.unwrap_err().result,
+                            HandshakeResult::NoSharedCipher
+                        );
+                        let told = seen.map(|_| ()).unwrap_err().to_string();
+                        assert!(told.contains("HandshakeFailure"), "{told}");
                     }
                 }
             }
