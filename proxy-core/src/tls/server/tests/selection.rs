@@ -261,9 +261,10 @@ async fn versions_and_protocols_are_those_of_the_parameters() {
     let (accepted, _) = meet(&acceptor, &client(&[], OLD).config(), "a.example.com").await;
     assert_eq!(accepted.unwrap_err().result, HandshakeResult::Version);
     let all = rustls::ALL_VERSIONS;
-    let cases: [(&[&[u8]], Result<Option<&[u8]>, HandshakeResult>); 4] = [
-        (&[], Ok(None)),
-        (&[b"http/1.1", b"h2"], Ok(Some(b"h2"))),
+    let none: &[&[u8]] = &[];
+    let cases = [
+        (none, Ok(None)),
+        (&[b"http/1.1", b"h2"], Ok(Some(&b"h2"[..]))),
         (&[b"http/1.1"], Ok(Some(b"http/1.1"))),
         (&[b"ftp"], Err(HandshakeResult::NoSharedProtocol)),
     ];
