@@ -39,7 +39,8 @@ pub async fn serve_tls<S>(
         + 'static,
     S::Future: Send,
 {
-    let shaken = acceptor.accept(tcp, params.head);
+    // Boxed: a connection that is idle later must not cost what the handshake did.
+    let shaken = Box::pin(acceptor.accept(tcp, params.head));
     if let Some(accepted) = attend(shaken, &connection).await {
         serve_accepted(accepted, connection, service, params).await;
     }
@@ -59,7 +60,7 @@ pub async fn serve_hello<S>(
         + 'static,
     S::Future: Send,
 {
-    let shaken = acceptor.accept_hello(hello, params.head);
+    let shaken = Box::pin(acceptor.accept_hello(hello, params.head));
     if let Some(accepted) = attend(shaken, &connection).await {
         serve_accepted(accepted, connection, service, params).await;
     }

@@ -322,3 +322,38 @@ async fn a_small_response_is_one_record() {
         assert_eq!(reads, 1, "{}", all.escape_ascii());
     }
 }
+
+#[tokio::test]
+async fn a_connection_s_task_is_hardly_larger_than_without_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+    let cert = params.self_signed(&key).unwrap();
+    let file = folder.path().join("tls.pem");
+    std::fs::write(&file, cert.pem() + &key.serialize_pem()).unwrap();
+    let acceptor = Acceptor::new(AcceptorParams {
+        pairs: vec![(file.clone(), file)],
+        ..Default::default()
+    });
+    let acceptor = acceptor.unwrap();
+    let connections = Connections::new(Arc::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let params = ServerParams {
+        idle: None,
+        head: Duration::from_secs(1),
+        max_headers: 65536,
+        keep_case: false,
+    };
+    let tcp = || TcpStream::connect(address);
+    let (one, other) = (tcp().await.unwrap(), tcp().await.unwrap());
+    let connection = || connections.open(address);
+    let plain = crate::http::serve(one, connection(), service_fn(answer), &params);
+    let plain = std::mem::size_of_val(&plain);
+    let secured = serve_tls(other, &acceptor, connection(), service_fn(answer), &params);
+    let secured = std::mem::size_of_val(&secured);
+    assert!(
+        secured <= plain + 256,
+        "{secured} bytes, {plain} without TLS"
+    );
+}

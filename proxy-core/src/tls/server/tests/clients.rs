@@ -79,17 +79,9 @@ async fn result(acceptor: &Acceptor, client: &Client) -> HandshakeResult {
     results[0]
 }
 
-#[tokio::test]
-async fn only_valid_certificates_get_in_and_each_refusal_has_its_reason() {
+/// Clients, and what becomes of them where `ca` and `narrow` are trusted.
+fn clients(ca: &Ca, narrow: &Ca) -> Vec<(Pair, HandshakeResult)> {
     use HandshakeResult as Is;
-    let folder = tempfile::tempdir().unwrap();
-    let ca = authority("clients");
-    let narrow = authority_with("narrow", |params| {
-        params.name_constraints = Some(NameConstraints {
-            permitted_subtrees: vec![GeneralSubtree::DnsName("inside.example".to_owned())],
-            excluded_subtrees: Vec::new(),
-        });
-    });
     let (other, forged) = (authority("others"), authority("clients"));
     let selfmade = {
         let key = KeyPair::generate().unwrap();
@@ -101,35 +93,49 @@ async fn only_valid_certificates_get_in_and_each_refusal_has_its_reason() {
         }
     };
     let usage = |usage| {
-        client(&ca, &["ann"], |params| {
+        client(ca, &["ann"], |params| {
             params.extended_key_usages = vec![usage]
         })
     };
-    let cases = [
-        (client(&ca, &["ann"], |_| {}), Is::Full),
+    vec![
+        (client(ca, &["ann"], |_| {}), Is::Full),
         (usage(ExtendedKeyUsagePurpose::ClientAuth), Is::Full),
-        (client(&narrow, &["a.inside.example"], |_| {}), Is::Full),
+        (client(narrow, &["a.inside.example"], |_| {}), Is::Full),
         (usage(ExtendedKeyUsagePurpose::ServerAuth), Is::WrongUsage),
         (
-            client(&ca, &["ann"], |params| {
+            client(ca, &["ann"], |params| {
                 params.not_after = date_time_ymd(2020, 1, 1)
             }),
             Is::Expired,
         ),
         (
-            client(&ca, &["ann"], |params| {
+            client(ca, &["ann"], |params| {
                 params.not_before = date_time_ymd(4000, 1, 1)
             }),
             Is::NotYetValid,
         ),
         (
-            client(&narrow, &["a.outside.example"], |_| {}),
+            client(narrow, &["a.outside.example"], |_| {}),
             Is::NameConstraint,
         ),
         (client(&other, &["ann"], |_| {}), Is::UnknownCa),
         (client(&forged, &["ann"], |_| {}), Is::BadCertificate),
         (selfmade, Is::UnknownCa),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn only_valid_certificates_get_in_and_each_refusal_has_its_reason() {
+    use HandshakeResult as Is;
+    let folder = tempfile::tempdir().unwrap();
+    let ca = authority("clients");
+    let narrow = authority_with("narrow", |params| {
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("inside.example".to_owned())],
+            excluded_subtrees: Vec::new(),
+        });
+    });
+    let cases = clients(&ca, &narrow);
     let authorities = ca.pem() + &narrow.pem();
     let required = acceptor(
         folder.path(),
@@ -184,6 +190,39 @@ async fn revoked_certificates_and_those_that_no_list_tells_of_are_refused() {
         result(&acceptor, &with(&outdated, 6)).await,
         Is::RevocationUnknown
     );
+}
+
+#[tokio::test]
+async fn a_ticket_does_not_outlive_the_revocation_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = authority("clients");
+    let write = |revoked: &[u64]| {
+        let list = revocation_list(&ca, revoked, 4000);
+        place(folder.path(), "crl.pem", &list)
+    };
+    let crls = vec![write(&[])];
+    let acceptor = acceptor(folder.path(), ClientPolicy::Required, &ca.pem(), crls);
+    let pair = client(&ca, &["ann"], |params| {
+        params.serial_number = Some(SerialNumber::from(7));
+    });
+    for version in rustls::ALL_VERSIONS {
+        write(&[]);
+        acceptor.reload().unwrap();
+        let versions = std::slice::from_ref(version);
+        let client = Client {
+            versions,
+            ..Client::with(&pair)
+        };
+        let client = client.config();
+        for resumed in [false, true] {
+            let (accepted, _) = meet(&acceptor, &client, NAME).await;
+            assert_eq!(accepted.unwrap().secured.resumed, resumed);
+        }
+        write(&[7]);
+        acceptor.reload().unwrap();
+        let (accepted, _) = meet(&acceptor, &client, NAME).await;
+        assert_eq!(accepted.unwrap_err().result, HandshakeResult::Revoked);
+    }
 }
 
 #[test]

@@ -160,11 +160,11 @@ async fn a_resumed_session_is_that_of_the_same_client_while_its_certificate_is_v
         ..params(path, Tickets::default())
     })
     .unwrap();
-    let brief = issue_with(&ca, &["ann"], &rcgen::PKCS_ECDSA_P256_SHA256, |params| {
-        let now = std::time::SystemTime::now();
-        params.not_after = (now + Duration::from_secs(3)).into();
-    });
     for client in each_version() {
+        let brief = issue_with(&ca, &["ann"], &rcgen::PKCS_ECDSA_P256_SHA256, |params| {
+            let now = std::time::SystemTime::now();
+            params.not_after = (now + Duration::from_secs(2)).into();
+        });
         let pair = Client::with(&brief).pair;
         let client = Client { pair, ..client }.config();
         let (accepted, _) = meet(&acceptor, &client, NAME).await;
