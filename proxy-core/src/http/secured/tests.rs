@@ -1,7 +1,10 @@
 //! HTTP inside TLS, from a client's socket to a service and back.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +16,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
@@ -321,6 +324,60 @@ async fn a_small_response_is_one_record() {
         // A read returns one decrypted record at the most.
         assert_eq!(reads, 1, "{}", all.escape_ascii());
     }
+}
+
+/// Counts the reads that found something: as many as records.
+struct Counting<T>(T, Arc<AtomicUsize>);
+
+impl<T: AsyncRead + Unpin> AsyncRead for Counting<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let read = Pin::new(&mut self.0).poll_read(cx, buf);
+        if read.is_ready() {
+            self.1.fetch_add(1, Relaxed);
+        }
+        read
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Counting<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_small_response_of_http2_is_one_record() {
+    let server = server(Duration::from_secs(20)).await;
+    let tls = server.connect(&[b"h2"]).await.unwrap();
+    let reads = Arc::new(AtomicUsize::new(0));
+    let io = TokioIo::new(Counting(tls, Arc::clone(&reads)));
+    let executor = TokioExecutor::new();
+    let connected = hyper::client::conn::http2::handshake(executor, io).await;
+    let (mut send, served) = connected.unwrap();
+    tokio::spawn(served);
+    for _ in 0..20 {
+        let answer = send.send_request(get("/")).await.unwrap();
+        answer.collect().await.unwrap();
+    }
+    let reads = reads.load(Relaxed);
+    // Besides the responses: settings, their acknowledgement, and a window.
+    assert!(reads <= 20 + 4, "{reads} records");
 }
 
 #[tokio::test]

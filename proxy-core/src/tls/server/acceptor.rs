@@ -93,7 +93,15 @@ impl Acceptor {
     /// Follows the files for as long as it is polled, and warns of certificates that are about to expire.
     pub async fn follow(&self, entry: &str) {
         let mut expiry = Expiry::default();
-        let tick = || expiry.warn(entry, self.current.load().store.served());
+        let tick = || {
+            let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+            let served = self.certificates();
+            expiry.warn(entry, &served, now);
+            if expiry.has_begun(&served, now) {
+                // What cannot be read now is told when the files change.
+                let _ = self.reload();
+            }
+        };
         let sources = self.params.sources();
         let first = self.first.clone();
         sources.follow(entry, first, || self.reload(), tick).await;

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustls::pki_types::UnixTime;
-
 use super::certificate::ServedCertificate;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -17,12 +15,13 @@ const STEPS: [i64; 4] = [30 * DAY, 7 * DAY, DAY, 0];
 pub(super) struct Expiry {
     /// Steps that were taken, by the certificate's fingerprint.
     warned: HashMap<[u8; 32], usize>,
+    /// When it was last asked which have begun to be valid.
+    asked: Option<i64>,
 }
 
 impl Expiry {
     /// Warns in the log, of each certificate once a step.
-    pub(super) fn warn(&mut self, entry: &str, served: &[Arc<ServedCertificate>]) {
-        let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+    pub(super) fn warn(&mut self, entry: &str, served: &[Arc<ServedCertificate>], now: i64) {
         for certificate in self.due(served, now) {
             let file = certificate.file.display();
             let names = certificate.names.join(", ");
@@ -36,6 +35,13 @@ impl Expiry {
                 }
             }
         }
+    }
+
+    /// Whether one has begun to be valid since the last call: it may now go before another.
+    pub(super) fn has_begun(&mut self, served: &[Arc<ServedCertificate>], now: i64) -> bool {
+        let last = self.asked.replace(now).unwrap_or(now);
+        let begun = |one: &Arc<ServedCertificate>| last < one.not_before && one.not_before <= now;
+        served.iter().any(begun)
     }
 
     fn due(&mut self, served: &[Arc<ServedCertificate>], now: i64) -> Vec<Arc<ServedCertificate>> {
@@ -64,6 +70,14 @@ impl Expiry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_begins_once() {
+        let served = [certificate(1, 100 * DAY)];
+        let mut expiry = Expiry::default();
+        let begun = [-20, -10, 0, 10].map(|now| expiry.has_begun(&served, now));
+        assert_eq!(begun, [false, false, true, false]);
+    }
 
     fn certificate(print: u8, not_after: i64) -> Arc<ServedCertificate> {
         Arc::new(ServedCertificate {

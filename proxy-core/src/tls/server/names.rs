@@ -44,13 +44,14 @@ impl<T> Names<T> {
 
     /// The value of the pattern that fits best. `name` is as [`normal`] makes it.
     pub(super) fn find(&self, name: &str) -> Option<&T> {
-        self.exact.get(name).or_else(|| {
-            let (label, rest) = name.split_once('.')?;
-            if label.is_empty() {
-                return None;
-            }
-            self.wildcard.get(rest)
-        })
+        self.fitting(name).next()
+    }
+
+    /// The values of all patterns that fit, the best one first.
+    pub(super) fn fitting(&self, name: &str) -> impl Iterator<Item = &T> {
+        let parent = name.split_once('.').filter(|(label, _)| !label.is_empty());
+        let wildcard = parent.and_then(|(_, parent)| self.wildcard.get(parent));
+        self.exact.get(name).into_iter().chain(wildcard)
     }
 }
 

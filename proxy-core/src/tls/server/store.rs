@@ -103,8 +103,13 @@ impl Store {
         name: Option<&str>,
         schemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        let named = name.and_then(|name| self.by_name.find(name));
-        named.unwrap_or(&self.default).for_client(schemes)
+        let mut named = name.into_iter().flat_map(|name| self.by_name.fitting(name));
+        match named.next() {
+            None => self.default.for_client(schemes),
+            Some(best) => std::iter::once(best)
+                .chain(named)
+                .find_map(|choice| choice.for_client(schemes)),
+        }
     }
 }
 

@@ -113,6 +113,32 @@ async fn a_client_gets_ecdsa_before_ed25519_before_rsa_of_what_it_can_verify() {
 }
 
 #[tokio::test]
+async fn a_wildcard_serves_who_cannot_verify_the_exact_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = authority("ca");
+    let exact = issue_with(&ca, &["a.example.com"], &PKCS_RSA_SHA256, |_| {});
+    let wild = issue(&ca, &["*.example.com"]);
+    let acceptor = acceptor(AcceptorParams {
+        pairs: vec![
+            exact.write(folder.path(), "0"),
+            wild.write(folder.path(), "1"),
+        ],
+        ..Default::default()
+    });
+    for (schemes, pair) in [
+        (SignatureScheme::RSA_PSS_SHA256, &exact),
+        (SignatureScheme::ECDSA_NISTP256_SHA256, &wild),
+    ] {
+        let client = Client {
+            schemes: vec![schemes],
+            ..Default::default()
+        };
+        let (_, seen) = meet(&acceptor, &client.config(), "a.example.com").await;
+        assert_eq!(seen.unwrap().shown, pair.der());
+    }
+}
+
+#[tokio::test]
 async fn of_two_certificates_for_a_name_the_one_that_is_valid_longest_wins() {
     let folder = tempfile::tempdir().unwrap();
     let ca = authority("ca");
