@@ -27,12 +27,19 @@ pub struct Changes {
 impl Changes {
     /// Watches the folders of `files`, because a file that is replaced is another file.
     pub fn of(files: &[&Path]) -> notify::Result<Self> {
+        Self::within(files, &[])
+    }
+
+    /// The same, and every change in `folders`.
+    pub fn within(files: &[&Path], folders: &[&Path]) -> notify::Result<Self> {
         let (tell, told) = mpsc::channel(1);
         let names: BTreeSet<_> = files.iter().filter_map(|file| file.file_name()).collect();
         let names: BTreeSet<_> = names.into_iter().map(OsStr::to_owned).collect();
+        let whole: Vec<PathBuf> = folders.iter().map(|folder| folder.to_path_buf()).collect();
         let is_ours = move |path: &PathBuf| {
-            path.file_name()
-                .is_some_and(|name| name == KUBERNETES || names.contains(name))
+            let is_named = |name| name == KUBERNETES || names.contains(name);
+            let is_in = |folder: &PathBuf| path.starts_with(folder);
+            path.file_name().is_some_and(is_named) || whole.iter().any(is_in)
         };
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -42,7 +49,12 @@ impl Changes {
                     let _ = tell.try_send(());
                 }
             })?;
-        let folders: BTreeSet<&Path> = files.iter().map(|file| folder(file)).collect();
+        let folders = folders.iter().copied();
+        let folders: BTreeSet<_> = files
+            .iter()
+            .map(|file| folder(file))
+            .chain(folders)
+            .collect();
         for folder in folders {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }

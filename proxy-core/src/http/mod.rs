@@ -1,7 +1,7 @@
 //! HTTP on both sides: the server that reads requests, the client that sends them on, and what must be true of a message in between.
 //!
 //! Both sides choose their protocol independently: HTTP/1.1 or HTTP/2 downstream by the
-//! connection's first bytes (prior knowledge), upstream by the scheme of the target.
+//! connection's first bytes (prior knowledge) or, with TLS, by ALPN, upstream by the scheme of the target.
 
 mod client;
 mod expect;
@@ -12,6 +12,7 @@ mod intake;
 mod probe;
 mod record;
 mod respond;
+mod secured;
 mod server;
 mod upgrade;
 
@@ -21,5 +22,6 @@ pub use hygiene::{Hygiene, HygieneLayer};
 pub use probe::{Question as ProbeQuestion, probe};
 pub use record::{Record, RecordLayer};
 pub use respond::{Respond, RespondLayer};
+pub use secured::{serve_hello, serve_tls};
 pub use server::{ServerParams, serve};
 pub use upgrade::{Upgrade, UpgradeLayer};

@@ -27,7 +27,7 @@ use crate::lifecycle::Phase;
 use crate::net::{Connection, Stream, Watchdog};
 
 /// The first bytes of an HTTP/2 connection (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a client may send of one HTTP/2 stream before it is read.
 const STREAM_WINDOW: u32 = 64 * 1024;
@@ -70,27 +70,57 @@ pub async fn serve<S>(
         return;
     };
     let ended = if is_http2 {
-        let io = TokioIo::new(Stream::accepted(tcp, ahead, Arc::clone(&connection)));
-        let service = PerRequest {
-            service,
-            connection: Arc::clone(&connection),
-        };
-        connection.note_multiplexed();
-        let served = http2_settings(params).serve_connection(io, service);
+        let stream = Stream::accepted(tcp, ahead, Arc::clone(&connection));
+        let served = multiplexed(stream, &connection, service, params);
         drive_http2(served, &connection, watchdog).await
     } else {
         let stream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
-        let settings = http1::Settings {
-            max_headers: params.max_headers,
-            keep_case: params.keep_case,
-        };
-        let served = http1::serve(stream, &ahead, &connection, service, settings);
+        let served = http1::serve(stream, &ahead, &connection, service, params.into());
         drive_http1(served, &connection, watchdog).await
     };
+    note(ended, &connection);
+}
+
+/// Counts what the client did wrong.
+pub(super) fn note(ended: Ended, connection: &Connection) {
     if ended == Ended::Malformed {
         let errors = &connection.counters().downstream_errors;
         errors.fetch_add(1, Relaxed);
     }
+}
+
+impl From<&ServerParams> for http1::Settings {
+    fn from(params: &ServerParams) -> Self {
+        Self {
+            max_headers: params.max_headers,
+            keep_case: params.keep_case,
+        }
+    }
+}
+
+/// A connection of HTTP/2.
+pub(super) type Multiplexed<S> = http2::Connection<TokioIo<Stream>, PerRequest<S>, TokioExecutor>;
+
+/// Begins to serve HTTP/2.
+pub(super) fn multiplexed<S>(
+    stream: Stream,
+    connection: &Arc<Connection>,
+    service: S,
+    params: &ServerParams,
+) -> Multiplexed<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    let service = PerRequest {
+        service,
+        connection: Arc::clone(connection),
+    };
+    connection.note_multiplexed();
+    http2_settings(params).serve_connection(TokioIo::new(stream), service)
 }
 
 fn http2_settings(params: &ServerParams) -> http2::Builder<TokioExecutor> {
@@ -144,7 +174,7 @@ async fn detect(
 }
 
 /// Runs an HTTP/1 connection to its end, or to its expiry. It sees by itself when its drain wants it to end.
-async fn drive_http1(
+pub(super) async fn drive_http1(
     served: impl Future<Output = Ended>,
     connection: &Connection,
     mut watchdog: Watchdog,
@@ -161,8 +191,8 @@ async fn drive_http1(
 }
 
 /// Runs an HTTP/2 connection to its end. A drain, or its expiry, makes it say GOAWAY first.
-async fn drive_http2<S>(
-    served: http2::Connection<TokioIo<Stream>, PerRequest<S>, TokioExecutor>,
+pub(super) async fn drive_http2<S>(
+    served: Multiplexed<S>,
     connection: &Connection,
     mut watchdog: Watchdog,
 ) -> Ended
@@ -205,7 +235,7 @@ where
 }
 
 /// hyper's view of the stack.
-struct PerRequest<S> {
+pub(super) struct PerRequest<S> {
     service: S,
     connection: Arc<Connection>,
 }
@@ -231,7 +261,7 @@ where
 }
 
 pin_project! {
-    struct PerRequestFuture<F> {
+    pub(super) struct PerRequestFuture<F> {
         #[pin]
         inner: F,
         _awaiting: Awaiting,

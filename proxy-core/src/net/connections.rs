@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
+use super::Secured;
 use crate::lifecycle::Phase;
 use crate::telemetry::{EntryCounters, Occupied};
 
@@ -27,12 +28,23 @@ pub struct Connection {
     requests: AtomicU64,
     active: AtomicU32,
     awaiting: AtomicU32,
+    secured: OnceLock<Arc<Secured>>,
 }
 
 impl Connection {
     /// The other end's address.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The TLS session; none where there is no TLS, or not yet.
+    pub fn secured(&self) -> Option<&Arc<Secured>> {
+        self.secured.get()
+    }
+
+    /// The TLS handshake is over. Only the first call counts.
+    pub fn note_secured(&self, secured: Arc<Secured>) {
+        let _ = self.secured.set(secured);
     }
 
     /// How far this connection's drain has come.
@@ -190,6 +202,7 @@ impl Connections {
             requests: AtomicU64::new(0),
             active: AtomicU32::new(0),
             awaiting: AtomicU32::new(0),
+            secured: OnceLock::new(),
         });
         open.by_id
             .insert(connection.id, Arc::downgrade(&connection));

@@ -5,6 +5,7 @@
 mod connect;
 mod connections;
 mod listener;
+mod secured;
 mod stream;
 mod tunnel;
 mod watchdog;
@@ -12,6 +13,7 @@ mod watchdog;
 pub use connect::connect;
 pub use connections::{Connection, Connections};
 pub use listener::{Acceptor, bind};
+pub use secured::{PolicyId, Secured};
 pub use stream::{Failure, Stream};
 pub use tunnel::{Tunnelled, tunnel};
 pub use watchdog::{Expired, Watchdog};

@@ -56,11 +56,20 @@ impl Io {
 impl Stream {
     /// A downstream connection, with what was read of it already.
     pub fn accepted(tcp: TcpStream, ahead: Vec<u8>, connection: Arc<Connection>) -> Self {
+        Self::of_client(Io::Plain(tcp), ahead, connection)
+    }
+
+    /// A downstream connection with TLS inside, whose handshake is over.
+    pub fn accepted_secured(tls: Box<TlsStream<TcpStream>>, connection: Arc<Connection>) -> Self {
+        Self::of_client(Io::Tls(tls), Vec::new(), connection)
+    }
+
+    fn of_client(io: Io, ahead: Vec<u8>, connection: Arc<Connection>) -> Self {
         if !ahead.is_empty() {
             connection.note_bytes(true);
         }
         Self {
-            io: Io::Plain(tcp),
+            io,
             ahead,
             downstream: Some(connection),
             upstream: None,
@@ -195,14 +204,26 @@ impl Drop for Stream {
         if let Some(counters) = &self.upstream {
             counters.upstream_connections.fetch_sub(1, Relaxed);
         }
-        if self
-            .downstream
-            .as_ref()
-            .is_some_and(|connection| connection.must_reset())
-        {
+        let Some(connection) = &self.downstream else {
+            return;
+        };
+        if connection.must_reset() {
             // Closing with unsent data discarded sends RST: the only way to tell an HTTP/1.0 client of a cut body.
             let _ = self.io.tcp().set_zero_linger();
+        } else if let Io::Tls(tls) = &mut self.io
+            && connection.active() == 0
+        {
+            close_in_order(tls);
         }
+    }
+}
+
+/// Says that nothing follows (`close_notify`), to a client that waits for nothing.
+fn close_in_order(tls: &mut TlsStream<TcpStream>) {
+    if let TlsStream::Server(tls) = tls {
+        let (tcp, session) = tls.get_mut();
+        session.send_close_notify();
+        let _ = session.write_tls(&mut &*SockRef::from(&*tcp));
     }
 }
 

@@ -45,10 +45,19 @@ impl TcpStack {
     }
 
     /// Copies bytes until both ends are done. A connection that leads nowhere is reset, never closed as if it had ended well.
-    pub async fn serve(&self, tcp: TcpStream, connection: Arc<Connection>) {
+    pub fn serve(
+        &self,
+        tcp: TcpStream,
+        connection: Arc<Connection>,
+    ) -> impl Future<Output = ()> + Send {
+        let downstream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
+        self.serve_stream(downstream, connection)
+    }
+
+    /// The same with a stream of which something was read, or that has TLS inside.
+    pub async fn serve_stream(&self, mut downstream: Stream, connection: Arc<Connection>) {
         connection.begin();
         let begun = Instant::now();
-        let mut downstream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
         let mut tried = Vec::new();
         let mut reason = None;
         let (carried, failure) = match self.reach(&mut tried, connection.peer()).await {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use super::{Failure, Failures, Histogram};
+use super::{Failure, Failures, Handshakes, Histogram};
 use crate::fault::Reason;
 
 const CODES: usize = 600;
@@ -78,6 +78,8 @@ pub struct EntryCounters {
     pub downstream_accepted: AtomicU64,
     /// Downstream connections that ended with a protocol error.
     pub downstream_errors: AtomicU64,
+    /// TLS handshakes with clients.
+    pub handshakes: Handshakes,
     /// Body bytes read from downstream.
     pub received: AtomicU64,
     /// Body bytes sent downstream.
@@ -103,6 +105,7 @@ impl Default for EntryCounters {
             downstream_connections: AtomicI64::new(0),
             downstream_accepted: AtomicU64::new(0),
             downstream_errors: AtomicU64::new(0),
+            handshakes: Handshakes::default(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         }
@@ -165,6 +168,7 @@ impl EntryCounters {
             total.fetch_add(mine.load(Relaxed), Relaxed);
         }
         totals.duration.merge(&self.duration);
+        self.handshakes.add_to(&totals.handshakes);
     }
 }
 

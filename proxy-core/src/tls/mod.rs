@@ -1,16 +1,15 @@
-//! TLS towards upstreams: whom we trust, who we are, and what is spoken inside.
+//! TLS on both sides: towards upstreams (`client/`) and towards clients (`server/`).
 //!
 //! TLS 1.2 and 1.3 by rustls. Certificates and keys come from files, which are followed: what is
 //! written anew holds for connections made from then on, and what cannot be used changes nothing.
-//! It does not decide when a connection is made, nor which endpoint it leads to.
 
-mod connector;
-mod faults;
-mod material;
-mod reach;
-mod spiffe;
+mod client;
+mod follow;
+mod pem;
+mod server;
 
-pub use connector::{Connector, Offer};
-pub use faults::alert;
-pub use material::{Material, Params, Part, Unusable};
-pub use reach::{Reach, Reached};
+pub use client::{Connector, Material, Offer, Params, Part, Reach, Reached, Unusable, alert};
+pub use server::{
+    Accepted, Acceptor, AcceptorParams, Authorities, ClientPolicy, Hello, Invalid, InvalidPart,
+    MinimumVersion, PeerNames, Refused, ServedCertificate, Tickets, client_cert, client_cert_chain,
+};

@@ -183,7 +183,14 @@ where
                             After::HandOver(to) => return Poll::Ready(Finished::HandOver(to)),
                         }
                     }
-                    Written::Cut | Written::Gone => return well,
+                    Written::Cut => {
+                        if this.wire.lock().stream.holds_back() {
+                            // An orderly end of TLS would say that nothing is missing.
+                            this.connection.reset_on_close();
+                        }
+                        return well;
+                    }
+                    Written::Gone => return well,
                 },
                 StepProjection::Close { closing } => match ready!(closing.as_mut().poll(cx)) {
                     Some(ended) => return Poll::Ready(Finished::Ended(ended)),

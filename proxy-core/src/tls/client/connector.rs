@@ -1,23 +1,19 @@
 //! Makes TLS of TCP connections to upstreams, with the certificates that the files hold at the time.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-use twox_hash::XxHash64;
 
 use super::faults;
 use super::material::{Material, Params, Unusable};
 use crate::fault::Fault;
-use crate::files::Changes;
-
-/// How often files are looked at although no change was told: not every file system tells them.
-const LOOK: Duration = Duration::from_secs(10);
+use crate::tls::follow::{Prints, Sources};
 
 /// The protocols that are offered to an upstream by ALPN (RFC 7301).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +34,7 @@ pub struct Connector {
     params: Params,
     current: ArcSwap<Configs>,
     /// What the files held when they were read first.
-    first: Vec<Option<u64>>,
+    first: Prints,
 }
 
 /// The same settings with each offer, so that a connection copies none.
@@ -69,8 +65,7 @@ impl Configs {
 impl Connector {
     /// Reads the files.
     pub fn new(params: Params) -> Result<Self, Unusable> {
-        // Before they are read for use: what changes in between is then noticed.
-        let first = prints(&params);
+        let first = sources(&params).prints();
         let material = Material::load(&params)?;
         Ok(Self {
             params,
@@ -86,35 +81,13 @@ impl Connector {
 
     /// Follows the files for as long as it is polled.
     pub async fn follow(&self, entry: &str) {
-        let files = self.params.files();
-        if files.is_empty() {
-            return std::future::pending().await;
-        }
-        let mut changes = Changes::of(&files).ok();
-        let mut last = self.first.clone();
-        loop {
-            let told = async {
-                match &mut changes {
-                    Some(changes) => changes.next().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let now = prints(&self.params);
-            if now == last {
-                let _ = tokio::time::timeout(LOOK, told).await;
-                continue;
-            }
-            last = now;
-            match Material::load(&self.params) {
-                Ok(material) => {
-                    self.current.store(Arc::new(Configs::new(material)));
-                    tracing::info!(entry, "TLS files reloaded");
-                }
-                Err(error) => {
-                    tracing::warn!(entry, %error, "TLS files rejected; the former ones stay in use");
-                }
-            }
-        }
+        let load = || {
+            let material = Material::load(&self.params)?;
+            self.current.store(Arc::new(Configs::new(material)));
+            Ok::<_, Unusable>(())
+        };
+        let sources = sources(&self.params);
+        sources.follow(entry, self.first.clone(), load, || {}).await;
     }
 
     /// The name that an endpoint called `host` is asked for.
@@ -147,9 +120,9 @@ impl Connector {
     }
 }
 
-/// Tells one content of the files from another.
-fn prints(params: &Params) -> Vec<Option<u64>> {
-    let files = params.files().into_iter();
-    let prints = files.map(|file| Some(XxHash64::oneshot(0, &std::fs::read(file).ok()?)));
-    prints.collect()
+fn sources(params: &Params) -> Sources {
+    Sources {
+        files: params.files().into_iter().map(Path::to_owned).collect(),
+        folders: Vec::new(),
+    }
 }

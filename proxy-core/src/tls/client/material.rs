@@ -1,23 +1,15 @@
 //! Certificates and keys, from the files that hold them to what rustls works with.
 
 use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::spiffe::SpiffeVerifier;
-
-/// No file with certificates or a key is larger.
-const MOST_BYTES: u64 = 4 << 20;
+use crate::tls::pem::{self, Bad, BadPair};
 
 /// How upstreams of an entry are spoken to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,6 +55,16 @@ pub struct Unusable {
     pub help: &'static str,
 }
 
+impl Unusable {
+    fn new(part: Part, Bad { message, help }: Bad) -> Self {
+        Self {
+            part,
+            message,
+            help,
+        }
+    }
+}
+
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.message, self.help)
@@ -80,7 +82,7 @@ impl Material {
     pub fn load(params: &Params) -> Result<Self, Unusable> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let roots = Arc::new(match &params.ca {
-            Some(file) => own_roots(file)?,
+            Some(file) => pem::roots(file).map_err(|bad| Unusable::new(Part::Ca, bad))?,
             None => system_roots()?,
         });
         let unusable_roots = |error: &dyn fmt::Display| Unusable {
@@ -102,25 +104,16 @@ impl Material {
         let config = match &params.identity {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => {
-                let pair = Arc::new(pair(cert, key, &provider)?);
-                let resolver = rustls::sign::SingleCertAndKey::from(pair);
+                let pair = pem::pair(cert, key, &provider).map_err(|bad| match bad {
+                    BadPair::Certificate(bad) => Unusable::new(Part::Certificate, bad),
+                    BadPair::Key(bad) => Unusable::new(Part::Key, bad),
+                })?;
+                let resolver = rustls::sign::SingleCertAndKey::from(Arc::new(pair));
                 builder.with_client_cert_resolver(Arc::new(resolver))
             }
         };
         Ok(Self(config))
     }
-}
-
-fn own_roots(file: &Path) -> Result<RootCertStore, Unusable> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(file, Part::Ca)? {
-        roots.add(certificate).map_err(|error| Unusable {
-            part: Part::Ca,
-            message: format!("{}: {error}", file.display()),
-            help: "every certificate in the file must be that of an authority",
-        })?;
-    }
-    Ok(roots)
 }
 
 fn system_roots() -> Result<RootCertStore, Unusable> {
@@ -135,61 +128,4 @@ fn system_roots() -> Result<RootCertStore, Unusable> {
         });
     }
     Ok(roots)
-}
-
-fn pair(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, Unusable> {
-    let chain = certificates(cert, Part::Certificate)?;
-    let wrong_key = |message: String, help| Unusable {
-        part: Part::Key,
-        message: format!("{}: {message}", key.display()),
-        help,
-    };
-    let parsed = PrivateKeyDer::from_pem_slice(&read(key, Part::Key)?).map_err(|_| {
-        let help = "write one in PEM: PKCS #8, PKCS #1 or SEC 1, without a password";
-        wrong_key("the file holds no private key".to_owned(), help)
-    })?;
-    let signer = provider.key_provider.load_private_key(parsed);
-    let signer = signer.map_err(|error| {
-        let help = "use RSA from 2048 bits on, ECDSA with P-256, P-384 or P-521, or Ed25519";
-        wrong_key(format!("the key cannot be used: {error}"), help)
-    })?;
-    let pair = CertifiedKey::new(chain, signer);
-    pair.keys_match().map_err(|_| {
-        let message = format!(
-            "the key is not that of the certificate in {}",
-            cert.display()
-        );
-        wrong_key(message, "name the two files of one pair")
-    })?;
-    Ok(pair)
-}
-
-fn certificates(file: &Path, part: Part) -> Result<Vec<CertificateDer<'static>>, Unusable> {
-    let bytes = read(file, part)?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let message = match all {
-        Ok(all) if !all.is_empty() => return Ok(all),
-        Ok(_) => format!("{}: the file holds no certificate", file.display()),
-        Err(error) => format!("{}: {error}", file.display()),
-    };
-    let help = "write certificates in PEM (-----BEGIN CERTIFICATE-----)";
-    Err(Unusable {
-        part,
-        message,
-        help,
-    })
-}
-
-fn read(file: &Path, part: Part) -> Result<Vec<u8>, Unusable> {
-    let too_large = || io::Error::other("the file has more than 4 MiB");
-    let bytes = match fs::metadata(file) {
-        Ok(size) if size.len() > MOST_BYTES => Err(too_large()),
-        Ok(_) => fs::read(file),
-        Err(error) => Err(error),
-    };
-    bytes.map_err(|error| Unusable {
-        part,
-        message: format!("cannot read {}: {error}", file.display()),
-        help: "name a file that this user can read",
-    })
 }

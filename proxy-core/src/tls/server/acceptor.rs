@@ -1,0 +1,187 @@
+//! Shakes hands with clients, with what the files hold at the time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::HandshakeKind;
+use rustls::pki_types::UnixTime;
+use rustls::server::ServerConnection;
+use tokio::net::TcpStream;
+use tokio_rustls::{StartHandshake, TlsStream};
+
+use super::certificate::ServedCertificate;
+use super::expiry::Expiry;
+use super::hello::Hello;
+use super::invalid::Invalid;
+use super::keys::{Keys, SharedKeys};
+use super::names::normal;
+use super::params::{AcceptorParams, Tickets};
+use super::policies::{self, Policies, Policy};
+use super::refused::Refused;
+use crate::net::Secured;
+use crate::telemetry::HandshakeResult;
+use crate::tls::follow::Prints;
+
+/// Makes TLS of the connections of clients, for one entry.
+#[derive(Debug)]
+pub struct Acceptor {
+    params: AcceptorParams,
+    current: ArcSwap<Policies>,
+    keys: Option<Arc<Keys>>,
+    /// What the files held when they were read first.
+    first: Prints,
+}
+
+/// A connection whose handshake is over.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The bytes inside.
+    pub stream: Box<TlsStream<TcpStream>>,
+    /// What the handshake has settled.
+    pub secured: Arc<Secured>,
+}
+
+impl Accepted {
+    /// What it is counted as.
+    pub fn result(&self) -> HandshakeResult {
+        match self.secured.resumed {
+            true => HandshakeResult::Resumed,
+            false => HandshakeResult::Full,
+        }
+    }
+}
+
+impl Acceptor {
+    /// Reads the files.
+    pub fn new(params: AcceptorParams) -> Result<Self, Invalid> {
+        let first = params.sources().prints();
+        let keys = policies::keys(&params.tickets)?.map(Arc::new);
+        let policies = Policies::load(&params, keys.as_ref())?;
+        Ok(Self {
+            current: ArcSwap::from_pointee(policies),
+            params,
+            keys,
+            first,
+        })
+    }
+
+    /// What it was made of.
+    pub fn params(&self) -> &AcceptorParams {
+        &self.params
+    }
+
+    /// The certificates in use, in the order of their files.
+    pub fn certificates(&self) -> Vec<Arc<ServedCertificate>> {
+        self.current.load().store.served().to_vec()
+    }
+
+    /// Reads the files anew. All or nothing: on an error everything stays as it is.
+    pub fn reload(&self) -> Result<(), Invalid> {
+        let shared = match &self.params.tickets {
+            Tickets::Shared(file) => Some(SharedKeys::load(file)?),
+            _ => None,
+        };
+        let policies = Policies::load(&self.params, self.keys.as_ref())?;
+        if let (Some(keys), Some(shared)) = (&self.keys, shared) {
+            keys.replace(shared);
+        }
+        self.current.store(Arc::new(policies));
+        Ok(())
+    }
+
+    /// Follows the files for as long as it is polled, and warns of certificates that are about to expire.
+    pub async fn follow(&self, entry: &str) {
+        let mut expiry = Expiry::default();
+        let tick = || {
+            let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+            let served = self.certificates();
+            expiry.warn(entry, &served, now);
+            if expiry.has_begun(&served, now) {
+                // What cannot be read now is told when the files change.
+                let _ = self.reload();
+            }
+        };
+        let sources = self.params.sources();
+        let first = self.first.clone();
+        sources.follow(entry, first, || self.reload(), tick).await;
+    }
+
+    /// Whether a request for `host` may come on a connection with these rules for client
+    /// certificates. Where it may not, 421 sends the client to a connection of its own (RFC 9110,
+    /// 15.5.20). Other authorities are other rules, also where a reload has brought them.
+    pub fn permits(&self, secured: &Secured, host: &str) -> bool {
+        let policies = self.current.load();
+        policies.of(Some(&normal(host))).id == secured.policy
+    }
+
+    /// Shakes hands within `limit`.
+    pub async fn accept(&self, tcp: TcpStream, limit: Duration) -> Result<Accepted, Refused> {
+        let shaken = async { self.shake(Hello::read_all(tcp).await?).await };
+        let shaken = tokio::time::timeout(limit, shaken).await;
+        shaken.unwrap_or_else(|_| Err(Refused::late(limit)))
+    }
+
+    /// The same with a client whose first message was read.
+    pub async fn accept_hello(&self, hello: Hello, limit: Duration) -> Result<Accepted, Refused> {
+        let shaken = tokio::time::timeout(limit, self.shake(hello)).await;
+        shaken.unwrap_or_else(|_| Err(Refused::late(limit)))
+    }
+
+    async fn shake(&self, hello: Hello) -> Result<Accepted, Refused> {
+        let (name, policy) = {
+            let policies = self.current.load();
+            let name = hello.server_name();
+            if policies.store.refuses(name) {
+                return Err(hello.refuse_name());
+            }
+            let asked = hello.accepted.client_hello();
+            let chosen = policies.store.choose(name, asked.signature_schemes());
+            if chosen.is_none() {
+                return Err(hello.refuse_signatures());
+            }
+            (name.map(Arc::from), Arc::clone(policies.of(name)))
+        };
+        let config = Arc::clone(&policy.config);
+        let start = StartHandshake::from_parts(hello.accepted, hello.tcp);
+        let shaken = start.into_stream(config).await;
+        let stream = shaken.map_err(|error| Refused::of_io(&error))?;
+        let secured = secured(stream.get_ref().1, name, &policy)?;
+        Ok(Accepted {
+            stream: Box::new(TlsStream::Server(stream)),
+            secured: Arc::new(secured),
+        })
+    }
+}
+
+fn secured(
+    session: &ServerConnection,
+    server_name: Option<Arc<str>>,
+    policy: &Policy,
+) -> Result<Secured, Refused> {
+    let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+    let peer = session.peer_certificates().unwrap_or_default();
+    if let (true, Some(verifier)) = (resumed, &policy.verifier) {
+        // A ticket brings the certificate along, unseen: it may have expired since.
+        let verified = match peer.split_first() {
+            Some((leaf, chain)) => verifier
+                .verify_client_cert(leaf, chain, UnixTime::now())
+                .map(drop),
+            None if verifier.client_auth_mandatory() => Err(rustls::Error::NoCertificatesPresented),
+            None => Ok(()),
+        };
+        verified.map_err(|error| Refused::of_tls(&error))?;
+    }
+    Ok(Secured {
+        server_name,
+        alpn: session.alpn_protocol().map(<[u8]>::to_vec),
+        version: session.protocol_version(),
+        cipher: session.negotiated_cipher_suite(),
+        resumed,
+        policy: policy.id,
+        peer: peer
+            .iter()
+            .map(|certificate| certificate.clone().into_owned())
+            .collect(),
+    })
+}

@@ -1,0 +1,8 @@
+//! What is true of TLS towards clients, over real sockets.
+
+mod clients;
+mod greeting;
+mod reload;
+mod selection;
+mod support;
+mod tickets;
