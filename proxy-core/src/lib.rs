@@ -131,6 +131,7 @@
 //!   - [`tls`] secures connections to upstreams
 //!   - [`net`] listens, connects and copies bytes
 //!   - [`route`] finds the route of a request among many hosts and paths
+//!   - [`transform`] rewrites, redirects, answers and compresses, one tower layer each
 //!   - [`resilience`] holds timeouts and retries, one tower layer each
 //!   - [`balance`] picks an endpoint and ejects those that fail
 //!   - [`discovery`] finds the endpoints of a name
@@ -162,3 +163,4 @@ pub mod runtime;
 pub mod stack;
 pub mod telemetry;
 pub mod tls;
+pub mod transform;

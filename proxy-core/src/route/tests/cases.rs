@@ -63,6 +63,12 @@ fn hosts() {
                 ("[::2]/", None),
             ],
         ),
+    ]);
+}
+
+#[test]
+fn hosts_go_by_length() {
+    check(&[
         // The most characters of a name that is no wildcard, then the most characters.
         (
             &[
@@ -154,6 +160,12 @@ fn paths() {
             &[("a/%c3%a4/x", Some(0)), ("a/%c3%a5", None)],
         ),
         (&["* =/a%2fb"], &[("a/a%2Fb", Some(0)), ("a/a/b", None)]),
+    ]);
+}
+
+#[test]
+fn expressions_match_whole_paths_and_the_longest_prefix_wins() {
+    check(&[
         // Expressions match the whole path, without the query.
         (
             &["* ~/v[0-9]+/users"],
@@ -238,7 +250,7 @@ fn kinds_of_paths_have_an_order() {
 }
 
 #[test]
-fn methods_headers_and_parameters() {
+fn methods_and_headers() {
     check(&[
         (
             &["* / POST"],
@@ -284,6 +296,12 @@ fn methods_headers_and_parameters() {
                 ("a/", None),
             ],
         ),
+    ]);
+}
+
+#[test]
+fn parameters() {
+    check(&[
         (
             &["* / ?animal=whale"],
             &[
