@@ -14,9 +14,11 @@
 //! 5. the most query parameters;
 //! 6. the first place in the list.
 //!
-//! A wildcard `*.example.com` is a suffix: it stands for one label or more, not for none. A host whose
-//! paths do not match leaves the request to less specific hosts, because the precedence is one of
-//! matches. Whoever wants a host to answer for itself alone gives it a prefix `/`.
+//! A wildcard `*.example.com` stands for one label or more, not for none
+//! ([hostnames](https://gateway-api.sigs.k8s.io/concepts/hostnames/)). A host whose paths do not match leaves
+//! the request to less specific hosts, because the precedence is one of matches; where it is not so, users
+//! [miss it](https://github.com/envoyproxy/gateway/issues/5500). Whoever wants a host to answer for itself alone
+//! gives it a prefix `/`.
 //!
 //! Invariant: a path is matched and forwarded as one string. [`normalise`] makes that string, or
 //! refuses the request (RFC 3986); it comes before [`Table::find`].
