@@ -130,6 +130,8 @@
 //!   - [`http`] serves requests and sends them on
 //!   - [`tls`] secures connections to upstreams
 //!   - [`net`] listens, connects and copies bytes
+//!   - [`route`] finds the route of a request among many hosts and paths
+//!   - [`transform`] rewrites, redirects, answers and compresses, one tower layer each
 //!   - [`resilience`] holds timeouts and retries, one tower layer each
 //!   - [`balance`] picks an endpoint and ejects those that fail
 //!   - [`discovery`] finds the endpoints of a name
@@ -139,6 +141,7 @@
 //! - [`body`] is the one body type
 //! - [`fault`] classifies every failure
 //! - [`files`] tells when files change
+//! - [`pattern`] is a regular expression that matches whole texts
 
 #![warn(missing_docs)]
 
@@ -152,9 +155,12 @@ pub mod files;
 pub mod http;
 pub mod lifecycle;
 pub mod net;
+pub mod pattern;
 pub mod plan;
 pub mod resilience;
+pub mod route;
 pub mod runtime;
 pub mod stack;
 pub mod telemetry;
 pub mod tls;
+pub mod transform;
