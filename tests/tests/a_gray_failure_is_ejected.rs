@@ -51,7 +51,8 @@ fn is_found_out(gray: fn() -> Origin, cause: &'static str) {
             .chain([&gray])
             .map(|origin| format!("'http://{}'", origin.address()))
             .collect();
-        let settings = format!("to: [{}]\nbalance: round-robin", to.join(", "));
+        let to = to.join(", ");
+        let settings = format!("to: [{to}]\nbalance: round-robin\neject: {{slow: 5}}");
         let ambassador = Ambassador::serving(&settings).await;
         let mut connection = Connection::open(ambassador.address(), Protocol::Http1)
             .await

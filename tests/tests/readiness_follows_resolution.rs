@@ -76,6 +76,8 @@ fn the_admin_listener_answers_what_it_knows_and_no_more() {
         for (host, status) in [
             ("rebound.test", 421),
             ("[::1]:15000", 200),
+            ("[::1]", 200),
+            ("LocalHost.:1", 200),
             ("127.0.0.1", 200),
         ] {
             let mut request = get("/config");

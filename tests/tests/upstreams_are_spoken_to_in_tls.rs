@@ -15,7 +15,7 @@ use remora_tests::load::Load;
 use remora_tests::needs;
 use remora_tests::origin::{Origin, echo, ok};
 use remora_tests::promise::{promise, until};
-use remora_tests::scripted::ephemeral;
+use remora_tests::scripted::{ephemeral, refusing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const BOTH: &[&str] = &["h2", "http/1.1"];
@@ -182,6 +182,35 @@ fn an_upstream_without_tls_is_told() {
             "{}",
             reply.text()
         );
+    });
+}
+
+#[test]
+fn what_finds_no_connection_is_sent_elsewhere_whatever_is_spoken() {
+    promise(async {
+        let authority = Authority::new("the test's");
+        let folder = folder(&authority);
+        let ca = folder.path().join("ca.pem");
+        let pair = authority.issue(&["127.0.0.1"], Validity::Now);
+        let good = Origin::secured(pair.server(BOTH, None), |_| async { ok("fine") });
+        let (refused, _held) = refusing();
+        let plain = Origin::start(|_| async { ok("fine") });
+        for bad in [refused, plain.address()] {
+            for alpn in ["h2, http/1.1", "h2", "http/1.1"] {
+                let settings = format!(
+                    "to: ['https://{}', 'https://{bad}']\ntls: {{ca: {}, alpn: [{alpn}]}}\n\
+                     balance: round-robin\neject: off\nretry: {{budget: 100%}}",
+                    good.address(),
+                    ca.display()
+                );
+                let ambassador = Ambassador::serving(&settings).await;
+                for request in [get("/"), get("/"), post("/", "small"), post("/", "small")] {
+                    let reply = once(ambassador.address(), request).await;
+                    let reply = reply.expect("an answer");
+                    assert_eq!(reply.status, 200, "{bad} {alpn}: {}", reply.text());
+                }
+            }
+        }
     });
 }
 

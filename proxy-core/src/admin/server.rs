@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
+use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -147,12 +148,12 @@ fn is_called_by_address(request: &Request<Incoming>) -> bool {
         // A browser always says it.
         return !request.headers().contains_key(HOST);
     };
-    let bare = match host.parse::<IpAddr>() {
-        Ok(_) => host,
-        Err(_) => host.rsplit_once(':').map_or(host, |(bare, _)| bare),
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
     };
-    let bare = bare.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost" || bare.parse::<IpAddr>().is_ok()
+    let bare = authority.host().trim_end_matches('.');
+    let address = bare.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
 fn host(request: &Request<Incoming>) -> Option<&str> {

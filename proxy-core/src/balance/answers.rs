@@ -8,22 +8,20 @@ use std::ops::{AddAssign, Sub};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::EjectParams;
-
 /// Half of the time for which answers count, in milliseconds.
 const HALF_WINDOW: u64 = 5_000;
 
-/// Answers that a share is taken of at least: fewer say little.
+/// Answers that are compared at least: fewer say little.
 const ENOUGH: u64 = 30;
 
-/// Latencies that are compared at least.
-const ENOUGH_LATENCIES: u64 = 10;
+/// And of the latest ones, which only have to agree.
+const ENOUGH_LATEST: u64 = 10;
 
 /// Standard errors that two means must differ by: less may be chance.
 const CERTAIN: f64 = 4.0;
 
-/// A difference in latency that is worth no ejection, in nanoseconds: another zone is no gray failure.
-const NEGLIGIBLE: f64 = 20e6;
+/// A difference in latency that is worth no ejection, in microseconds: another zone is no gray failure.
+const NEGLIGIBLE: f64 = 20e3;
 
 /// Steps of a doubling in which logarithms are kept.
 const STEPS: u64 = 16;
@@ -108,14 +106,13 @@ impl Answers {
         half
     }
 
-    /// The answers of the present half of the window.
-    pub(super) fn latest(&self, at: u64) -> Recent {
-        self.since(at / HALF_WINDOW)
-    }
-
-    /// The answers of the last five to ten seconds.
-    pub(super) fn recent(&self, at: u64) -> Recent {
-        self.since((at / HALF_WINDOW).saturating_sub(1))
+    /// The answers of the last moments.
+    pub(super) fn recent(&self, at: u64) -> Window {
+        let number = at / HALF_WINDOW;
+        Window {
+            whole: self.since(number.saturating_sub(1)),
+            latest: self.since(number),
+        }
     }
 
     fn since(&self, number: u64) -> Recent {
@@ -149,15 +146,36 @@ impl Half {
     }
 }
 
-/// The logarithm of a latency in steps, by straight lines between the powers of two.
+/// The logarithm of a latency in steps, zero for a microsecond and less, by straight lines between the
+/// powers of two.
 fn logarithm(latency: Duration) -> u64 {
-    let nanos = u64::try_from(latency.as_nanos())
+    let micros = u64::try_from(latency.as_nanos() / 1000)
         .unwrap_or(u64::MAX)
-        .max(STEPS);
-    let doublings = u64::from(nanos.ilog2());
+        .max(1);
+    let doublings = u64::from(micros.ilog2());
     // The bits below the highest one: how far it is to the next power of two.
-    let part = (nanos >> (doublings - u64::from(STEPS.ilog2()))) - STEPS;
+    let part = (micros << (63 - doublings) << 1) >> (64 - STEPS.ilog2());
     doublings * STEPS + part
+}
+
+/// The answers of one endpoint: of the last five to ten seconds, and the latest of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) whole: Recent,
+    pub(super) latest: Recent,
+}
+
+impl Window {
+    /// Whether these are so many times slower than those of another endpoint, and still are.
+    pub(super) fn is_slower(self, factor: f64, other: Self) -> bool {
+        self.whole.is_slower(factor, other.whole, ENOUGH)
+            && self.latest.is_slower(factor, other.latest, ENOUGH_LATEST)
+    }
+
+    /// How long an answer typically took; none where too few came. The unit is of no importance.
+    pub(super) fn typical(self) -> Option<f64> {
+        (self.whole.timed >= ENOUGH).then(|| self.whole.mean())
+    }
 }
 
 /// Answers of the last moments, of one endpoint or of several.
@@ -171,17 +189,8 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Why these stand out from what the other endpoints answered meanwhile, if they do.
-    pub(super) fn stands_out(self, params: &EjectParams, others: Self) -> Option<Cause> {
-        let is_over = |share| self.fails_more(share, others);
-        if params.share.is_some_and(is_over) {
-            return Some(Cause::Share);
-        }
-        let slow = params.slow.map(f64::from)?;
-        self.is_slower(slow, others).then_some(Cause::Slow)
-    }
-
-    fn fails_more(self, share: f64, others: Self) -> bool {
+    /// Whether much more of these are failures than of what the other endpoints answered meanwhile.
+    pub(super) fn fails_more(self, share: f64, others: Self) -> bool {
         if self.all < ENOUGH || others.all < ENOUGH {
             return false;
         }
@@ -193,17 +202,17 @@ impl Recent {
         self.bad as f64 / self.all.max(1) as f64
     }
 
-    /// Whether answers typically take `factor` times as long as the others'. It must be more than
-    /// chance: what is asked of an endpoint may happen to be slow for a few requests.
-    fn is_slower(self, factor: f64, others: Self) -> bool {
-        if self.timed.min(others.timed) < ENOUGH_LATENCIES {
+    /// Whether these typically took `factor` times as long as those of `other`, by more than chance:
+    /// what is asked of an endpoint may happen to be slow for a few requests.
+    fn is_slower(self, factor: f64, other: Self, enough: u64) -> bool {
+        if self.timed.min(other.timed) < enough {
             return false;
         }
-        let (own, other) = (self.mean(), others.mean());
-        let worth = (own.exp2() - other.exp2()) > NEGLIGIBLE;
-        let spread = others.variance();
-        let error = self.variance().max(spread) / self.timed as f64 + spread / others.timed as f64;
-        let difference = own - other;
+        let (own, usual) = (self.mean(), other.mean());
+        let worth = (own.exp2() - usual.exp2()) > NEGLIGIBLE;
+        let spread = other.variance();
+        let error = self.variance().max(spread) / self.timed as f64 + spread / other.timed as f64;
+        let difference = own - usual;
         worth && difference >= factor.log2() && difference >= CERTAIN * error.sqrt()
     }
 
@@ -247,19 +256,8 @@ impl Sub for Recent {
 mod tests {
     use super::*;
 
-    fn params() -> EjectParams {
-        EjectParams {
-            failures: 5,
-            share: Some(0.2),
-            slow: Some(5),
-            period: Duration::from_secs(10),
-            at_most: 0.5,
-            recover: Duration::from_secs(10),
-        }
-    }
-
-    /// Answers that take these times.
-    fn taking(millis: impl IntoIterator<Item = u64>) -> Recent {
+    /// Answers that take these times, all of them in one half of the window.
+    fn taking(millis: impl IntoIterator<Item = u64>) -> Window {
         let answers = Answers::default();
         for millis in millis {
             answers.good(Duration::from_millis(millis), 1);
@@ -267,47 +265,53 @@ mod tests {
         answers.recent(1)
     }
 
-    fn cause(own: Recent, others: Recent) -> Option<Cause> {
-        own.stands_out(&params(), others)
-    }
-
     #[test]
     fn logarithms_are_true_to_a_step() {
-        for nanos in [16, 17, 1_000, 1_500, 123_456_789, u64::MAX / 3] {
-            let exact = (nanos as f64).log2() * STEPS as f64;
-            let kept = logarithm(Duration::from_nanos(nanos)) as f64;
-            assert!((kept - exact).abs() < 2.0, "{nanos}: {kept} {exact}");
+        for micros in [1, 2, 3, 16, 17, 1_000, 1_500, 123_456_789, u64::MAX / 3] {
+            let exact = (micros as f64).log2() * STEPS as f64;
+            let kept = logarithm(Duration::from_micros(micros)) as f64;
+            assert!((kept - exact).abs() < 2.0, "{micros}: {kept} {exact}");
         }
-        assert_eq!(logarithm(Duration::ZERO), 4 * STEPS);
+        assert_eq!(logarithm(Duration::ZERO), 0);
         logarithm(Duration::MAX);
     }
 
     #[test]
-    fn a_slow_endpoint_stands_out() {
-        let others = taking((0..100).map(|n| 2 + n % 3));
-        assert_eq!(cause(taking([50; 10]), others), Some(Cause::Slow));
-        assert_eq!(cause(taking([50; 9]), others), None, "too few");
-        assert_eq!(cause(taking([12; 50]), others), None, "not slow enough");
+    fn a_slow_endpoint_is_slower() {
+        let other = taking((0..100).map(|n| 2 + n % 3));
+        assert!(taking([50; 30]).is_slower(5.0, other));
+        assert!(!taking([50; 29]).is_slower(5.0, other), "too few");
+        assert!(!taking([12; 50]).is_slower(5.0, other), "not slow enough");
         let near = taking([1; 100]);
-        assert_eq!(cause(taking([15; 50]), near), None, "no great difference");
+        assert!(
+            !taking([15; 50]).is_slower(5.0, near),
+            "no great difference"
+        );
     }
 
     #[test]
-    fn what_is_quick_anyhow_is_not_slow() {
-        assert_eq!(cause(taking([5; 100]), taking([0; 100])), None);
+    fn what_is_over_is_not_slow() {
+        let (own, other) = (Answers::default(), Answers::default());
+        for _ in 0..50 {
+            own.good(Duration::from_millis(100), 4_999);
+            other.good(Duration::from_millis(2), 4_999);
+        }
+        assert!(own.recent(4_999).is_slower(5.0, other.recent(4_999)));
+        for _ in 0..50 {
+            own.good(Duration::from_millis(2), 5_000);
+            other.good(Duration::from_millis(2), 5_000);
+        }
+        assert!(!own.recent(5_000).is_slower(2.0, other.recent(5_000)));
     }
 
     #[test]
     fn a_few_slow_requests_are_chance() {
         // One request in ten is a report that takes two seconds.
         let mixed = |n: u64| if n.is_multiple_of(10) { 2_000 } else { 2 };
-        let others = taking((0..1000).map(mixed));
-        let own = taking([2_000, 2, 2_000, 2, 2, 2_000, 2, 2, 2_000, 2, 2, 2]);
-        assert_eq!(cause(own, others), None);
-        assert_eq!(
-            cause(taking((0..200).map(|n| 40 * mixed(n))), others),
-            Some(Cause::Slow)
-        );
+        let other = taking((0..1000).map(mixed));
+        let own = (0..36).map(|n| if n % 3 == 0 { 2_000 } else { 2 });
+        assert!(!taking(own).is_slower(3.0, other));
+        assert!(taking((0..200).map(|n| 40 * mixed(n))).is_slower(5.0, other));
     }
 
     #[test]
@@ -315,14 +319,12 @@ mod tests {
         let answers = Answers::default();
         answers.bad(1);
         answers.good(Duration::from_millis(1), 4_999);
-        assert_eq!(
-            (answers.recent(9_999).all, answers.recent(9_999).bad),
-            (2, 1)
-        );
-        assert_eq!(answers.recent(10_000).all, 0);
+        let all = |at| answers.recent(at).whole.all;
+        assert_eq!((all(9_999), answers.recent(9_999).whole.bad), (2, 1));
+        assert_eq!(all(10_000), 0);
         answers.bad(10_001);
-        assert_eq!(answers.recent(10_001).all, 1);
+        assert_eq!(all(10_001), 1);
         answers.forget();
-        assert_eq!(answers.recent(10_001).all, 0);
+        assert_eq!(all(10_001), 0);
     }
 }

@@ -60,13 +60,9 @@ impl Attempt {
         set: Arc<EndpointSet>,
         endpoint: Arc<Endpoint>,
         exchange: Option<Exchange>,
-        is_first: bool,
     ) -> Self {
-        // The first try begins with its exchange: no need to look at the clock again.
-        let begun = match &exchange {
-            Some(exchange) if is_first => exchange.started(),
-            _ => Instant::now(),
-        };
+        // Not with its exchange: what happened before the endpoint was picked is not its doing.
+        let begun = Instant::now();
         endpoint.load().begin();
         endpoint.load().ask(begun);
         Self {

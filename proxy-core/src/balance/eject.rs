@@ -4,13 +4,13 @@
 //! that stands out from the other endpoints' (`answers.rs`). The share of endpoints that may be out at
 //! once is capped, so that a failure of everything is not made worse by having nowhere to send.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::CheckParams;
-use super::answers::{Answers, Recent};
+use super::answers::{Answers, Cause, Window};
 
 /// When an endpoint is ejected and how it returns.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,8 @@ pub(super) struct Health {
     consecutive: AtomicU32,
     ejections: AtomicU32,
     ejected_until: AtomicU64,
+    /// Why it was ejected last.
+    cause: AtomicU8,
     /// Whether it is out by its checks, and how many of those in a row say otherwise.
     unhealthy: AtomicBool,
     contrary: AtomicU32,
@@ -70,6 +72,7 @@ impl Health {
             consecutive: AtomicU32::new(0),
             ejections: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
+            cause: AtomicU8::new(0),
             unhealthy: AtomicBool::new(false),
             contrary: AtomicU32::new(0),
             answers: Answers::default(),
@@ -105,23 +108,35 @@ impl Health {
         self.ejected_until.store(self.millis(now), Relaxed);
     }
 
+    /// When the endpoint was first seen.
+    pub(super) fn born(&self) -> Instant {
+        self.born
+    }
+
     /// A good answer came after `latency`.
     pub(super) fn answered(&self, latency: Duration, now: Instant) {
-        self.answers.good(latency, self.millis(now));
+        if !self.is_late(latency, now) {
+            self.answers.good(latency, self.millis(now));
+        }
     }
 
     /// An answer was not waited for any longer than `latency`.
     pub(super) fn outrun(&self, latency: Duration, now: Instant) {
-        self.answers.outrun(latency, self.millis(now));
+        if !self.is_late(latency, now) {
+            self.answers.outrun(latency, self.millis(now));
+        }
     }
 
-    /// The answers of the last up to five seconds.
-    pub(super) fn latest(&self, now: Instant) -> Recent {
-        self.answers.latest(self.millis(now))
+    /// Whether it is the answer to a request that was sent before the last ejection was over: that says
+    /// nothing of how the endpoint is since.
+    fn is_late(&self, latency: Duration, now: Instant) -> bool {
+        let until = self.ejected_until.load(Relaxed);
+        let sent = self.millis(now).saturating_sub(latency.as_millis() as u64);
+        until != 0 && sent < until
     }
 
-    /// The answers of the last five to ten seconds.
-    pub(super) fn recent(&self, now: Instant) -> Recent {
+    /// The answers of the last moments.
+    pub(super) fn recent(&self, now: Instant) -> Window {
         self.answers.recent(self.millis(now))
     }
 
@@ -132,7 +147,10 @@ impl Health {
     }
 
     /// Counts a failure; true when it asks for an ejection. One failure suffices while the endpoint returns.
-    pub(super) fn failed(&self, params: &Params, now: Instant) -> bool {
+    pub(super) fn failed(&self, params: &Params, latency: Duration, now: Instant) -> bool {
+        if self.is_late(latency, now) {
+            return false;
+        }
         self.answers.bad(self.millis(now));
         let consecutive = self.consecutive.fetch_add(1, Relaxed) + 1;
         match self.state(params, now) {
@@ -143,7 +161,8 @@ impl Health {
     }
 
     /// Ejects. Returns for how long.
-    pub(super) fn eject(&self, params: &Params, now: Instant) -> Duration {
+    pub(super) fn eject(&self, params: &Params, cause: Cause, now: Instant) -> Duration {
+        self.cause.store(cause as u8, Relaxed);
         let count = self.ejections.fetch_add(1, Relaxed) + 1;
         let period = (params.period * count).min(Params::LONGEST);
         self.consecutive.store(0, Relaxed);
@@ -170,6 +189,11 @@ impl Health {
         self.ejected_until.store(0, Relaxed);
         self.ejections.store(0, Relaxed);
         State::Available
+    }
+
+    /// Whether its last ejection was for this.
+    pub(super) fn is_out_for(&self, cause: Cause) -> bool {
+        self.cause.load(Relaxed) == cause as u8
     }
 
     /// How long an ejection still lasts.

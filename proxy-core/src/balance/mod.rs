@@ -7,6 +7,7 @@
 mod answers;
 mod attempt;
 mod check;
+mod compare;
 mod eject;
 mod endpoint;
 mod feed;

@@ -146,7 +146,7 @@ impl Picker {
         };
         // Both are drawn by weight and may be the same, and only a clear difference counts: otherwise
         // comparing would take from the heavier what its weight gave it.
-        let second = self.draw(admits)?;
+        let second = self.draw(admits).unwrap_or(first);
         let average = sums.last().copied().unwrap_or(1) as f64 / self.endpoints.len() as f64;
         let cost = |index: usize| {
             let endpoint = &self.endpoints[index];

@@ -241,13 +241,10 @@ impl<F> Trial<F> {
     where
         S: Service<Request<Body>, Future = F>,
     {
-        let is_first = exchange.as_ref().is_some_and(|exchange| {
-            exchange.story(|story| {
-                story.tried.push(endpoint.address());
-                story.tried.len() == 1
-            })
-        });
-        let attempt = Attempt::begin(Arc::clone(set), endpoint, exchange, is_first);
+        if let Some(exchange) = &exchange {
+            exchange.story(|story| story.tried.push(endpoint.address()));
+        }
+        let attempt = Attempt::begin(Arc::clone(set), endpoint, exchange);
         Self {
             inner: service.call(request),
             attempt: Some(Box::new(attempt)),

@@ -13,8 +13,9 @@ use smallvec::SmallVec;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::answers::{Cause, Recent};
-use super::eject::{Health, State};
+use super::answers::Cause;
+use super::compare::outliers;
+use super::eject::State;
 use super::subset::subset;
 use super::{EjectParams, Endpoint, Outcome};
 use crate::discovery::LookupError;
@@ -240,7 +241,7 @@ impl EndpointSet {
                 let asked = self
                     .eject
                     .as_ref()
-                    .filter(|params| endpoint.health().failed(params, now));
+                    .filter(|params| endpoint.health().failed(params, latency, now));
                 let ejected =
                     asked.is_some_and(|params| self.eject(endpoint, params, Cause::Row, now));
                 // A quick refusal must not look like a quick answer. An endpoint that answers badly is
@@ -289,17 +290,9 @@ impl EndpointSet {
         if mine.is_err() {
             return;
         }
-        // The latest answers first: what has begun a moment ago shows in them alone.
-        for recent in [Health::latest, Health::recent] {
-            let each = endpoints.iter();
-            let each: SmallVec<[Recent; 16]> = each.map(|e| recent(e.health(), now)).collect();
-            let mut all = Recent::default();
-            each.iter().for_each(|one| all += *one);
-            for (endpoint, own) in endpoints.iter().zip(each) {
-                if let Some(cause) = own.stands_out(params, all - own) {
-                    self.eject(endpoint, params, cause, now);
-                }
-            }
+        let heed = self.heeds_checks();
+        for (endpoint, cause) in outliers(&endpoints, params, heed, (self.born, now)) {
+            self.eject(&endpoint, params, cause, now);
         }
     }
 
@@ -311,15 +304,23 @@ impl EndpointSet {
     fn eject(&self, endpoint: &Endpoint, params: &EjectParams, cause: Cause, now: Instant) -> bool {
         let _one_at_a_time = self.ejecting.lock();
         let endpoints = self.endpoints.load();
-        let out = endpoints
-            .iter()
-            .filter(|e| e.health().state(params, now) == State::Ejected)
-            .count();
+        let is_out = |e: &Endpoint| e.health().state(params, now) == State::Ejected;
+        let out: SmallVec<[&Arc<Endpoint>; 8]> = endpoints.iter().filter(|e| is_out(e)).collect();
+        let slow = out.iter().filter(|e| e.health().is_out_for(Cause::Slow));
         let allowed = (endpoints.len() as f64 * params.at_most).floor() as usize;
-        if out >= allowed || endpoint.health().state(params, now) == State::Ejected {
+        if is_out(endpoint) || cause == Cause::Slow && slow.clone().count() >= slow_ones(&endpoints)
+        {
             return false;
         }
-        let period = endpoint.health().eject(params, now);
+        if out.len() >= allowed {
+            // What answers slowly is better than what does not.
+            let mut slow = slow.filter(|_| cause != Cause::Slow && allowed > 0);
+            match slow.next() {
+                Some(better) => better.health().return_slowly(now),
+                None => return false,
+            }
+        }
+        let period = endpoint.health().eject(params, cause, now);
         self.ejections[cause as usize].fetch_add(1, Relaxed);
         tracing::warn!(
             entry = &*self.name,
@@ -330,4 +331,9 @@ impl EndpointSet {
         );
         true
     }
+}
+
+/// How many of the endpoints may be out for being slow: a quarter, or one of three.
+fn slow_ones(endpoints: &[Arc<Endpoint>]) -> usize {
+    (endpoints.len() / 4).max(usize::from(endpoints.len() == 3))
 }

@@ -406,13 +406,9 @@ async fn an_endpoint_that_owes_answers_gets_no_more_requests() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_is_always_outrun_is_slow_and_one_that_was_hardly_asked_is_not() {
-    let slow = Some(EjectParams {
-        slow: Some(5),
-        ..params()
-    });
-    let set = set(3, slow);
+    let set = set(3, slow());
     let endpoints = set.endpoints();
-    for _ in 0..20 {
+    for _ in 0..40 {
         for (index, outcome, millis) in [
             (0, Outcome::Outrun, 8),
             (1, Outcome::Success, 2),
@@ -452,11 +448,7 @@ async fn latencies(set: &EndpointSet, seconds: u64, slow: Duration) {
 
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_is_much_slower_than_the_others_is_ejected_again_and_again() {
-    let slow = Some(EjectParams {
-        slow: Some(5),
-        ..params()
-    });
-    let set = set(4, slow);
+    let set = set(4, slow());
     latencies(&set, 1, Duration::from_millis(20)).await;
     assert_eq!(set.ejections(), 0, "not slow enough");
     latencies(&set, 3, Duration::from_millis(100)).await;
@@ -466,10 +458,118 @@ async fn an_endpoint_that_is_much_slower_than_the_others_is_ejected_again_and_ag
     assert!(out(0) && !(1..4).any(out));
     tokio::time::advance(Duration::from_secs(10)).await;
     assert!(!out(0), "it may try again");
-    latencies(&set, 1, Duration::from_millis(100)).await;
+    latencies(&set, 2, Duration::from_millis(100)).await;
     assert!(out(0), "and is still slow");
-    tokio::time::advance(Duration::from_secs(19)).await;
+    tokio::time::advance(Duration::from_secs(18)).await;
     assert!(out(0), "so it is out for longer");
+}
+
+fn slow() -> Option<EjectParams> {
+    Some(EjectParams {
+        slow: Some(5),
+        ..params()
+    })
+}
+
+/// Answers of all endpoints in turn for `seconds`, each of which takes what is said of it.
+async fn answers_taking(set: &EndpointSet, seconds: u64, millis: &[u64]) {
+    for _ in 0..seconds * 25 {
+        for (endpoint, millis) in set.endpoints().iter().zip(millis) {
+            let latency = Duration::from_millis(*millis);
+            set.record(
+                endpoint,
+                Outcome::Success,
+                latency,
+                tokio::time::Instant::now(),
+            );
+        }
+        tokio::time::advance(Duration::from_millis(40)).await;
+    }
+}
+
+fn out(set: &EndpointSet) -> Vec<usize> {
+    let endpoints = set.endpoints();
+    let out = endpoints.iter().enumerate();
+    let out = out.filter(|(_, endpoint)| endpoint.is_ejected(set.eject_params()));
+    out.map(|(index, _)| index).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_quick_makes_the_others_not_slow() {
+    for millis in [&[0, 40, 40][..], &[0, 40, 40, 40], &[0, 0, 40, 40]] {
+        let set = set(millis.len() as u8, slow());
+        answers_taking(&set, 10, millis).await;
+        assert_eq!(
+            out(&set),
+            if millis[1] == 0 { vec![2] } else { vec![] },
+            "{millis:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_endpoint_takes_the_place_of_a_slow_one() {
+    let set = set(4, slow());
+    answers_taking(&set, 5, &[1, 1, 50, 50]).await;
+    assert_eq!(out(&set).len(), 1, "a quarter of them");
+    for index in 0..2 {
+        fail(&set, index, 3);
+    }
+    assert_eq!(
+        out(&set),
+        [0, 1],
+        "half of them, and those that do not answer first"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn tiers_are_not_compared_with_each_other() {
+    let set = EndpointSet::new(slow());
+    let backup = |last| Target {
+        tier: 1,
+        ..target(last, 1)
+    };
+    set.update(vec![target(1, 1), backup(2), backup(3), backup(4)], None);
+    answers_taking(&set, 10, &[2, 50, 50, 50]).await;
+    assert!(out(&set).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_endpoint_may_warm_up() {
+    let set = set(3, slow());
+    answers_taking(&set, 20, &[3, 3, 3]).await;
+    set.update((1..=4).map(|last| target(last, 1)).collect(), None);
+    answers_taking(&set, 30, &[3, 3, 3, 300]).await;
+    assert!(out(&set).is_empty());
+    answers_taking(&set, 31, &[3, 3, 3, 300]).await;
+    assert_eq!(out(&set), [3], "but not for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_to_what_was_sent_before_an_ejection_say_nothing_after_it() {
+    let set = set(3, Some(params()));
+    fail(&set, 0, 3);
+    tokio::time::advance(Duration::from_secs(11)).await;
+    let endpoints = set.endpoints();
+    let now = tokio::time::Instant::now();
+    set.record(&endpoints[0], Outcome::Failure, Duration::from_secs(2), now);
+    assert_eq!(set.ejections(), 1, "it was sent before");
+    set.record(
+        &endpoints[0],
+        Outcome::Failure,
+        Duration::from_millis(500),
+        now,
+    );
+    assert_eq!(set.ejections(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ejected_endpoint_gets_nothing_however_heavy_it_is() {
+    let set = EndpointSet::new(Some(params()));
+    set.update(vec![target(1, 99), target(2, 1)], None);
+    let set = Arc::new(set);
+    fail(&set, 0, 3);
+    assert_eq!(picks(&set, 1000)[1], 0);
 }
 
 #[tokio::test(start_paused = true)]

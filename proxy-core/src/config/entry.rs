@@ -239,10 +239,10 @@ pub struct Eject {
     /// be 30, from which an endpoint is left out if the other endpoints' share is at most half of it,
     /// or `off`. Default: `20%`.
     pub share: OrOff<Percent>,
-    /// How many times as long as the other endpoints' its answers of the last five to ten seconds
-    /// must typically take (geometric means), 2 to 1000, or `off`. There must be ten of them, the
-    /// difference must be more than 20 ms, and four times the standard error. It says nothing where
-    /// `balance` is a hash: endpoints get different requests then. Default: 5.
+    /// How many times as long as those of the middle one of the other endpoints its answers of the last
+    /// five to ten seconds must typically take (geometric means), 2 to 1000, or `off`. There must be 30
+    /// of them, the difference must be more than 20 ms, and four times the standard error. It
+    /// says nothing where `balance` is a hash: endpoints get different requests then. Default: `off`.
     pub slow: OrOff<Count<2, 1000>>,
     /// How long it is left out the first time. Default: `10s`.
     pub r#for: Duration,
@@ -257,7 +257,7 @@ impl Default for Eject {
         Self {
             failures: Count::clamped(5),
             share: OrOff::On(Percent::new(20)),
-            slow: OrOff::On(Count::clamped(5)),
+            slow: OrOff::Off,
             r#for: Duration::from_secs(10),
             at_most: Percent::new(50),
             recover: Duration::from_secs(10),

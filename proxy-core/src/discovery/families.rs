@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::select_ok;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Found;
 
@@ -18,15 +18,18 @@ use super::Found;
 const DELAY: Duration = Duration::from_millis(250);
 
 /// Addresses of a family that are tried: one of them suffices.
-const TRIED: usize = 4;
+const TRIED: usize = 8;
+
+/// How long a family stays left out before it is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// What is known of the families of one name.
 #[derive(Debug, Default)]
 pub(super) struct Families {
-    /// An answer of which both could be connected to, or neither: it is not tried again.
-    settled: Vec<Found>,
-    /// The family that was left out last.
-    out: Option<Family>,
+    /// Whether both could be connected to once, or neither: from then on it is up to each endpoint.
+    settled: bool,
+    /// The family that was left out last, and when it was tried.
+    out: Option<(Family, Instant)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +49,7 @@ impl Family {
 
 impl Families {
     /// Leaves out what is of no use in an answer for `name`. A family that was left out is tried
-    /// again with each answer.
+    /// again with a later answer.
     pub(super) async fn usable(&mut self, name: &str, mut found: Vec<Found>) -> Vec<Found> {
         let of = |family| -> Vec<SocketAddr> {
             let addresses = found.iter().map(|found| found.address);
@@ -54,7 +57,16 @@ impl Families {
             own.take(TRIED).collect()
         };
         let (v4, v6) = (of(Family::IPv4), of(Family::IPv6));
-        if v4.is_empty() || v6.is_empty() || found == self.settled {
+        if v4.is_empty() || v6.is_empty() {
+            *self = Self::default();
+            return found;
+        }
+        let known = self.out.filter(|(_, tried)| tried.elapsed() < AGAIN);
+        if let Some((family, _)) = known {
+            found.retain(|found| Family::of(found.address) != family);
+            return found;
+        }
+        if self.settled {
             return found;
         }
         let out = match tokio::join!(connects(&v4), connects(&v6)) {
@@ -63,14 +75,14 @@ impl Families {
             _ => None,
         };
         match out {
-            Some(family) if self.out != out => tracing::info!(
+            Some(family) if self.out.map(|(family, _)| family) != out => tracing::info!(
                 name,
                 "no connection can be made to its {family:?} addresses, which are left out"
             ),
-            None => self.settled.clone_from(&found),
-            Some(_) => {}
+            _ => {}
         }
-        self.out = out;
+        self.settled = out.is_none();
+        self.out = out.map(|family| (family, Instant::now()));
         found.retain(|found| Some(Family::of(found.address)) != out);
         found
     }

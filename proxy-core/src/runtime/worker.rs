@@ -25,7 +25,7 @@ use crate::lifecycle::Phase;
 use crate::net::{Acceptor, Connections};
 use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
 use crate::stack::{Downstream, Mirrors, Seam, Shared, TcpStack, Upstream, downstream, upstream};
-use crate::telemetry::AccessLog;
+use crate::telemetry::{AccessLog, Which};
 
 /// How often pools are tidied.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -371,7 +371,12 @@ fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>) -> HttpStack {
     let tls = entry.tls();
     let upstream = upstream(plan, on.mirrors, &entry.endpoints, &shared, counters, tls);
     let seam = upstream.seam.clone();
-    let downstream = downstream(&entry.plan.name, plan, counters, on.log, seam);
+    // What becomes of copies is no news to who asked for news of failures.
+    let log = match entry.plan.is_mirror() && !on.log.wants(false) {
+        true => &on.log.with(Which::Off),
+        false => on.log,
+    };
+    let downstream = downstream(&entry.plan.name, plan, counters, log, seam);
     HttpStack {
         downstream,
         upstream,

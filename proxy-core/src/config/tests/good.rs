@@ -158,7 +158,7 @@ ambassador:
     eject:
       failures: 5
       share: 20%
-      slow: 5
+      slow: off
       for: 10s
       at-most: 50%
       recover: 10s

@@ -176,9 +176,11 @@ impl Service<Request<Body>> for Client {
                 Some(spoken) => send(&self.shared, &spoken, request),
                 None => {
                     let (shared, pool) = (Arc::clone(&self.shared), Arc::clone(pool));
+                    // Its head is laid down for a retry if there is no connection.
+                    let carried = Carried::new(request);
                     Box::pin(async move {
                         let spoken = pool.learn().await?;
-                        send(&shared, &spoken, request).await
+                        send(&shared, &spoken, carried.release()).await
                     })
                 }
             },
