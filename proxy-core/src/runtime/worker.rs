@@ -1,6 +1,6 @@
 //! One worker thread: a single-threaded runtime with its own listeners, connections and pools.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -230,11 +230,12 @@ impl State {
             }
             self.listen(entry, &mut sockets);
         }
-        let wanted: std::collections::HashSet<Key> =
-            layout.entries.iter().flat_map(|e| keys(&e.plan)).collect();
+        let wanted: HashSet<Key> = layout.entries.iter().flat_map(|e| keys(&e.plan)).collect();
         self.unbind(|key| !wanted.contains(key)).await;
-        let stays = |name: &Arc<str>| layout.entries.iter().any(|entry| entry.plan.name == *name);
-        let gone: Vec<Arc<str>> = self.served.keys().filter(|n| !stays(n)).cloned().collect();
+        let names = layout.entries.iter().map(|entry| &entry.plan.name);
+        let staying: HashSet<&Arc<str>> = names.collect();
+        let known = self.served.keys();
+        let gone: Vec<Arc<str>> = known.filter(|n| !staying.contains(n)).cloned().collect();
         for served in gone
             .iter()
             .filter_map(|name| self.served.remove(name))
