@@ -48,7 +48,8 @@ pub struct EndpointSet {
     most: Option<usize>,
     /// By cause.
     ejections: [AtomicU64; Cause::ALL.len()],
-    ejecting: Mutex<()>,
+    /// One endpoint is ejected at a time.
+    ejecting: Mutex<Out>,
     /// Checks that were good, and that were not.
     checks: [AtomicU64; 2],
     /// Whether too many endpoints are out by their checks.
@@ -58,6 +59,16 @@ pub struct EndpointSet {
     compare_after: AtomicU64,
     /// Whether discovery has ended its first look-up, and why it found nothing.
     settled: watch::Sender<Option<Option<LookupError>>>,
+}
+
+/// The endpoints that are ejected, as they were counted last.
+#[derive(Debug, Default)]
+struct Out {
+    count: usize,
+    /// Of which endpoints.
+    version: u64,
+    /// When they are counted again, in milliseconds since the set was born.
+    until: u64,
 }
 
 impl EndpointSet {
@@ -275,7 +286,7 @@ impl EndpointSet {
     /// Ejects endpoints that fail much more often than the others, or are much slower: gray failures,
     /// which failures in a row never show. Whoever records an answer does it for all, once in a while.
     fn compare(&self, params: &EjectParams, now: Instant) {
-        let at = now.saturating_duration_since(self.born).as_millis() as u64;
+        let at = self.at(now);
         let due = self.compare_after.load(Relaxed);
         if at < due {
             return;
@@ -309,16 +320,23 @@ impl EndpointSet {
     }
 
     fn eject(&self, endpoint: &Endpoint, params: &EjectParams, cause: Cause, now: Instant) -> bool {
-        let _one_at_a_time = self.ejecting.lock();
-        let endpoints = self.endpoints.load();
-        let out = endpoints
-            .iter()
-            .filter(|e| e.health().state(params, now) == State::Ejected)
-            .count();
+        let mut out = self.ejecting.lock();
+        let (version, endpoints, at) = (self.version(), self.endpoints.load(), self.at(now));
+        let is_out = |e: &Endpoint| e.health().state(params, now) == State::Ejected;
+        // When ten thousand endpoints fail, they are not counted for each of them: one that returns
+        // counts as ejected for up to a second more.
+        if out.version != version || at >= out.until {
+            *out = Out {
+                count: endpoints.iter().filter(|e| is_out(e)).count(),
+                version,
+                until: at + endpoints.len() as u64 / 10,
+            };
+        }
         let allowed = (endpoints.len() as f64 * params.at_most).floor() as usize;
-        if out >= allowed || endpoint.health().state(params, now) == State::Ejected {
+        if out.count >= allowed || is_out(endpoint) {
             return false;
         }
+        out.count += 1;
         let period = endpoint.health().eject(params, now);
         self.ejections[cause as usize].fetch_add(1, Relaxed);
         tracing::warn!(
@@ -329,5 +347,9 @@ impl EndpointSet {
             "endpoint ejected"
         );
         true
+    }
+    /// Milliseconds since the set was born.
+    fn at(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.born).as_millis() as u64
     }
 }
