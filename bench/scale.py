@@ -4,24 +4,31 @@
     unshare --net sh -c 'ip link set lo up && ulimit -n 20000 && bench/scale.py AMBASSADOR LOAD'
 
 AMBASSADOR is the program, LOAD is `remora-bench`, whose load and origin are used. Prints one line a
-case: time from start to ready, memory (proportional set size) then, time of a reload that changes
-one entry, and for endpoints the CPU of a request when every endpoint is reached at the same origin.
+case, in less than two minutes together: time from start to ready, memory (proportional set size)
+then, and time of a reload that changes one entry. For endpoints also the CPU of a request when every
+endpoint is reached at the same origin, memory after that, and the CPU of an update that takes one
+endpoint away, with the request that meets it first. By hash all requests have one key.
+
 Linux only: it reads /proc. The network namespace has loopback alone, on all of whose addresses the
 origin listens. It ends only what it started.
 """
 
+import glob
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 
 ORIGIN = 18480
 ADMIN = 18481
 FIRST = 20000
+SECONDS = 5
 
 
 def pss(pid):
@@ -34,120 +41,178 @@ def pss(pid):
 
 
 def cpu(pid):
-    """User and system time in seconds."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU time of all threads in seconds."""
+    total = 0
+    for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+        with open(path) as stat:
+            total += int(stat.read().split()[0])
+    return total / 1e9
+
+
+def fetch(port, path="/", method="GET"):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    return urllib.request.urlopen(request).read().decode()
 
 
 class Ambassador:
-    """A running ambassador, with its log."""
+    """A running ambassador, whose log is read for as long as it runs."""
 
     def __init__(self, program, folder):
-        self.begun = time.monotonic()
+        begun = time.monotonic()
         self.process = subprocess.Popen(
             [program, "-c", os.path.join(folder, "remora.yaml")],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.pid = self.process.pid
         for line in self.process.stderr:
             if json.loads(line).get("message") == "ready":
                 break
-        self.start = time.monotonic() - self.begun
+        self.start = time.monotonic() - begun
+        # A pipe that is full would hold it up.
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def reload(self):
         """How long a reload takes, in seconds."""
         begun = time.monotonic()
-        request = urllib.request.Request(f"http://127.0.0.1:{ADMIN}/reload", method="POST")
-        urllib.request.urlopen(request).read()
+        fetch(ADMIN, "/reload", "POST")
         return time.monotonic() - begun
+
+    def known(self):
+        """How many endpoints it has."""
+        lines = fetch(ADMIN, "/metrics").splitlines()
+        counts = [line for line in lines if line.startswith("remora_endpoints{")]
+        return sum(int(line.split()[-1]) for line in counts)
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
-        # What it still says must not fill the pipe.
-        self.process.communicate()
+        self.process.wait()
 
 
-def entries(count, changed):
-    """A configuration with many entries; `changed` is in one of them."""
+def write(folder, name, text):
+    """Replaces a file as a whole: what is written in place may be read half."""
+    path = os.path.join(folder, name)
+    with open(f"{path}.new", "w") as file:
+        file.write(text)
+    os.replace(f"{path}.new", path)
+
+
+def entries(folder, count, kind):
+    """A configuration with many entries but for its last line."""
     lines = [f"admin: 127.0.0.1:{ADMIN}", "workers: 1", "ambassador:"]
     for number in range(count):
-        lines += [
-            f"  service-{number}:",
-            f"    listen: 127.0.0.1:{FIRST + number}",
-            f"    to: http://127.0.0.1:{ORIGIN}",
-        ]
-    return "\n".join(lines + [f"    timeout: {{request: {changed}s}}"]) + "\n"
+        lines += [f"  service-{number}:", f"    listen: 127.0.0.1:{FIRST + number}"]
+        if kind == "https":
+            lines.append(f"    to: https://127.0.0.1:{number + 1}")
+        elif kind == "file":
+            write(folder, f"endpoints-{number}", f"127.0.0.1:{ORIGIN}\n")
+            found = f"{{file: {folder}/endpoints-{number}}}"
+            lines += ["    to: http://users", f"    discover: {found}"]
+        else:
+            lines.append(f"    to: http://127.0.0.1:{ORIGIN}")
+    return "\n".join(lines)
+
+
+def timeout(seconds):
+    return f"\n    timeout: {{request: {seconds}s}}\n"
+
+
+def measure_entries(program, folder, count, kind):
+    starts, memories, reloads = [], [], []
+    for _ in range(3):
+        text = entries(folder, count, kind)
+        write(folder, "remora.yaml", text + timeout(30))
+        ambassador = Ambassador(program, folder)
+        starts.append(ambassador.start * 1e3)
+        memories.append(pss(ambassador.pid))
+        # While the control thread settles after its start, nothing is asked of it.
+        time.sleep(0.2)
+        write(folder, "remora.yaml", text + timeout(31))
+        reloads.append(ambassador.reload() * 1e3)
+        ambassador.end()
+    start, memory, reload = map(statistics.median, (starts, memories, reloads))
+    name = f"{count} entries" + (f" ({kind})" if kind else "")
+    print(f"{name}: start {start:.0f} ms, {memory:.1f} MiB, reload {reload:.0f} ms", flush=True)
 
 
 def endpoints(folder, count):
-    """A configuration with one entry whose endpoints are lines of a file."""
-    with open(os.path.join(folder, "endpoints"), "w") as file:
-        for number in range(count):
-            high, middle, low = number // 62500, number // 250 % 250, number % 250 + 1
-            file.write(f"127.{high + 1}.{middle}.{low}:{ORIGIN}\n")
-    return (
-        f"admin: 127.0.0.1:{ADMIN}\nworkers: 1\nambassador:\n  users:\n"
-        f"    listen: 127.0.0.1:{FIRST}\n    to: http://users\n"
-        f"    discover: {{file: {folder}/endpoints}}\n"
-    )
+    """Writes the file with so many endpoints."""
+    lines = []
+    for number in range(count):
+        high, middle, low = number // 62500, number // 250 % 250, number % 250 + 1
+        lines.append(f"127.{high + 1}.{middle}.{low}:{ORIGIN}\n")
+    write(folder, "endpoints", "".join(lines))
 
 
-def load(program, seconds):
+def load(program):
     """Requests that were answered."""
     command = [program, "load", "closed", "--port", str(FIRST), "--connections", "64"]
-    output = subprocess.run(command + ["--seconds", str(seconds)], capture_output=True, check=True)
+    output = subprocess.run(command + ["--seconds", str(SECONDS)], capture_output=True, check=True)
     told = json.loads(output.stdout)
     if told["errors"]:
         sys.exit(f"requests failed: {told}")
     return told["requests"]
 
 
-def write(folder, text):
-    with open(os.path.join(folder, "remora.yaml"), "w") as file:
-        file.write(text)
+def measure_update(ambassador, folder, count):
+    """CPU in seconds of an update that takes one endpoint away, and of one request."""
+    idle = cpu(ambassador.pid)
+    time.sleep(1)
+    before = cpu(ambassador.pid)
+    endpoints(folder, count - 1)
+    time.sleep(1)
+    fetch(FIRST)
+    took = cpu(ambassador.pid) - before - (before - idle)
+    if ambassador.known() != count - 1:
+        sys.exit("the update was not noticed")
+    return took
+
+
+def measure_endpoints(program, bench, folder, count, balance):
+    text = (
+        f"admin: 127.0.0.1:{ADMIN}\nworkers: 1\nambassador:\n  users:\n"
+        f"    listen: 127.0.0.1:{FIRST}\n    to: http://users\n"
+        f"    discover: {{file: {folder}/endpoints}}\n    balance: {balance}"
+    )
+    endpoints(folder, count)
+    write(folder, "remora.yaml", text + timeout(30))
+    ambassador = Ambassador(program, folder)
+    pid = ambassador.pid
+    memory = pss(pid)
+    # Until there is a connection to nearly each.
+    load(bench)
+    before = cpu(pid)
+    requests = load(bench)
+    request = (cpu(pid) - before) / requests
+    loaded = pss(pid)
+    write(folder, "remora.yaml", text + timeout(31))
+    reload = ambassador.reload()
+    update = measure_update(ambassador, folder, count)
+    print(
+        f"{count} endpoints, {balance}: start {ambassador.start * 1e3:.0f} ms, "
+        f"{memory:.1f} MiB, {request * 1e6:.1f} us a request, then {loaded:.1f} MiB, "
+        f"reload {reload * 1e3:.0f} ms, update {update * 1e3:.1f} ms",
+        flush=True,
+    )
+    ambassador.end()
 
 
 def main():
     program, bench = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        for count in [1, 1000]:
-            write(folder, entries(count, 30))
-            ambassador = Ambassador(program, folder)
-            memory = pss(ambassador.process.pid)
-            write(folder, entries(count, 31))
-            reload = ambassador.reload()
-            print(
-                f"{count} entries: start {ambassador.start * 1e3:.0f} ms, "
-                f"{memory:.1f} MiB, reload {reload * 1e3:.0f} ms",
-                flush=True,
-            )
-            ambassador.end()
+        for count, kind in [(1, ""), (1000, ""), (1000, "https"), (1000, "file"), (10000, "")]:
+            measure_entries(program, folder, count, kind)
         origin = subprocess.Popen(
             [bench, "load", "origin", "--port", str(ORIGIN), "--everywhere"],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
         )
-        time.sleep(0.5)
+        origin.stdout.readline()
         for count in [10, 100, 1000, 10000]:
-            write(folder, endpoints(folder, count))
-            ambassador = Ambassador(program, folder)
-            pid = ambassador.process.pid
-            memory = pss(pid)
-            load(bench, max(3, count / 400))
-            before = cpu(pid)
-            requests = load(bench, 5)
-            took = (cpu(pid) - before) / requests
-            write(folder, endpoints(folder, count) + "    timeout: {request: 31s}\n")
-            reload = ambassador.reload()
-            print(
-                f"{count} endpoints: start {ambassador.start * 1e3:.0f} ms, "
-                f"{memory:.1f} MiB, reload {reload * 1e3:.0f} ms, "
-                f"{took * 1e6:.1f} us a request, {pss(pid):.1f} MiB under load",
-                flush=True,
-            )
-            ambassador.end()
+            measure_endpoints(program, bench, folder, count, "p2c")
+        for balance in ["least", "round-robin", "{hash: source}"]:
+            measure_endpoints(program, bench, folder, 10000, balance)
         origin.stdin.close()
         origin.kill()
         origin.wait()

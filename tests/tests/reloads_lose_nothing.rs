@@ -1,7 +1,7 @@
 //! A hundred reloads under load, asked for in all three ways: no request fails.
 
 use remora_tests::ambassador::Ambassador;
-use remora_tests::client::get;
+use remora_tests::client::{get, once};
 use remora_tests::config::Config;
 use remora_tests::lines::says;
 use remora_tests::load::Load;
@@ -43,6 +43,40 @@ fn a_hundred_reloads_under_load() {
         let metrics = ambassador.metrics().await;
         assert!(metrics.sum("remora_config_reloads_total", &[("result", "ok")]) >= 100.0);
         assert_eq!(metrics.sum("remora_config_reload_success", &[]), 1.0);
+    });
+}
+
+#[test]
+fn what_changes_no_connection_keeps_connections() {
+    promise(async {
+        let origin = Origin::start(|_| async { ok("fine") });
+        let config = |more: &str| {
+            let users = format!("to: http://{}\n{more}", origin.address());
+            Config::of(&users).with("workers: 1")
+        };
+        let ambassador = Ambassador::start(&config("")).await;
+        // Each after another one, and the connections that were made by then.
+        for (more, connects) in [
+            ("", 1.0),
+            ("timeout: {request: 7s}", 1.0),
+            (
+                "retry: {attempts: 1}\neject: {for: 3s}\nbalance: least",
+                1.0,
+            ),
+            ("pool: {idle: 30s}", 2.0),
+            ("pool: {idle: 30s}\nlimit: {in-flight: 3}", 2.0),
+        ] {
+            ambassador.rewrite(&config(more).text());
+            let answer = ambassador.ask("POST", "/reload").await;
+            assert!(answer.status.is_success(), "{}", answer.text());
+            let answer = once(ambassador.address(), get("/"))
+                .await
+                .expect("an answer");
+            assert_eq!(answer.status, 200);
+            let metrics = ambassador.metrics().await;
+            let made = metrics.sum("remora_upstream_connects_total", &[("result", "ok")]);
+            assert_eq!(made, connects, "{more}");
+        }
     });
 }
 

@@ -20,6 +20,12 @@ const CLEARLY: f64 = 1.25;
 /// Endpoints that are compared for the fewest requests: all of them, if there are no more.
 const COMPARED: usize = 8;
 
+/// How long a search that found none holds, in nanoseconds an endpoint: a thousand times what it took.
+const BARREN: u64 = 10_000;
+
+/// Turns that are passed over before the whole set is searched.
+const PASSED_OVER: usize = 64;
+
 /// The golden ratio: steps of this share of a circle visit it evenly, however often one stops.
 const GOLDEN: f64 = 0.618_033_988_749_895;
 
@@ -29,6 +35,9 @@ pub(super) struct Picker {
     /// Running sums of the weights, where they differ.
     weights: Option<Vec<u64>>,
     way: Way,
+    born: Instant,
+    /// Until then the set is not searched again, because none was found: nanoseconds since `born`.
+    barren_until: AtomicU64,
 }
 
 enum Way {
@@ -102,6 +111,8 @@ impl Picker {
             endpoints,
             weights,
             way,
+            born: Instant::now(),
+            barren_until: AtomicU64::new(0),
         }
     }
 
@@ -124,10 +135,10 @@ impl Picker {
             return Some(0).filter(admits);
         }
         match (&self.way, wanted.key) {
-            (Way::Least, _) => self.least(&admits),
-            (Way::RoundRobin { turn, step }, _) => self.next(turn, *step, &admits),
+            (Way::Least, _) => self.least(&admits, wanted),
+            (Way::RoundRobin { turn, step }, _) => self.next((turn, *step), &admits, wanted),
             (Way::Hash(ring), Some(key)) => ring.pick(key, &self.endpoints, &admits),
-            (Way::P2c | Way::Hash(_), _) => self.cheaper_of_two(&admits, now),
+            (Way::P2c | Way::Hash(_), _) => self.cheaper_of_two(&admits, wanted, now),
         }
     }
 
@@ -136,8 +147,14 @@ impl Picker {
         (!self.endpoints.is_empty()).then(|| self.fallback(tried))
     }
 
-    fn cheaper_of_two(&self, admits: &impl Fn(&usize) -> bool, now: Instant) -> Option<usize> {
-        let first = self.draw(admits).or_else(|| self.search(admits))?;
+    fn cheaper_of_two(
+        &self,
+        admits: &impl Fn(&usize) -> bool,
+        wanted: &Wanted<'_>,
+        now: Instant,
+    ) -> Option<usize> {
+        let first = self.draw(admits);
+        let first = first.or_else(|| self.search(admits, wanted))?;
         let Some(sums) = &self.weights else {
             let cost = |index: usize| self.endpoints[index].load().cost(1.0, now);
             let second = self.draw_another(first, admits);
@@ -172,11 +189,22 @@ impl Picker {
         (0..DRAWS).map(another).find(admits)
     }
 
-    fn search(&self, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
-        self.from(self.random()).find(admits)
+    /// Looks at every endpoint, from a random one on. Where none admits, it is a moment until the next
+    /// search, so that while all are ejected a request costs no more than with few of them.
+    fn search(&self, admits: &impl Fn(&usize) -> bool, wanted: &Wanted<'_>) -> Option<usize> {
+        let at = self.born.elapsed().as_nanos() as u64;
+        if at < self.barren_until.load(Relaxed) {
+            return None;
+        }
+        let found = self.from(self.random()).find(admits);
+        if found.is_none() && wanted.tried.is_empty() {
+            let pause = BARREN * self.endpoints.len() as u64;
+            self.barren_until.store(at + pause, Relaxed);
+        }
+        found
     }
 
-    fn least(&self, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
+    fn least(&self, admits: &impl Fn(&usize) -> bool, wanted: &Wanted<'_>) -> Option<usize> {
         let load = |index: &usize| {
             let endpoint = &self.endpoints[*index];
             f64::from(endpoint.in_flight() + 1) / f64::from(endpoint.weight())
@@ -197,11 +225,16 @@ impl Picker {
         drawn
             .filter(admits)
             .reduce(lighter)
-            .or_else(|| self.search(admits))
+            .or_else(|| self.search(admits, wanted))
     }
 
-    fn next(&self, turn: &AtomicU64, step: u64, admits: &impl Fn(&usize) -> bool) -> Option<usize> {
-        for _ in 0..DRAWS.max(self.endpoints.len()) {
+    fn next(
+        &self,
+        (turn, step): (&AtomicU64, u64),
+        admits: &impl Fn(&usize) -> bool,
+        wanted: &Wanted<'_>,
+    ) -> Option<usize> {
+        for _ in 0..self.endpoints.len().clamp(DRAWS, PASSED_OVER) {
             let turn = turn.fetch_add(1, Relaxed);
             let index = match &self.weights {
                 None => (turn % self.endpoints.len() as u64) as usize,
@@ -215,7 +248,7 @@ impl Picker {
                 return Some(index);
             }
         }
-        self.search(admits)
+        self.search(admits, wanted)
     }
 
     fn fallback(&self, tried: &[SocketAddr]) -> usize {

@@ -21,6 +21,9 @@ const FEWEST: usize = 32;
 /// Points of a ring, as far as those bounds allow.
 const ABOUT: usize = 128 * 1024;
 
+/// And where weights ask for more of them: a weight comes from the network and may be 65535.
+const AT_MOST: usize = 4 * ABOUT;
+
 /// How much of its even share of the requests in flight an endpoint may have.
 const BOUND: f64 = 1.25;
 
@@ -43,11 +46,19 @@ impl Ring {
             .map(|endpoint| endpoint.weight() as usize)
             .sum();
         let each = (ABOUT * least / total.max(1)).clamp(FEWEST, MOST);
-        let mut points = Vec::new();
+        let most = AT_MOST.max(FEWEST * endpoints.len());
+        let own = |endpoint: &Arc<Endpoint>| {
+            let weight = endpoint.weight() as usize;
+            (each * weight / least).min((most * weight / total.max(1)).max(1))
+        };
+        let mut points = Vec::with_capacity(endpoints.iter().map(own).sum());
         for (index, endpoint) in endpoints.iter().enumerate() {
-            let address = endpoint.address().to_string();
-            for number in 0..each * endpoint.weight() as usize / least {
-                points.push((hash(format!("{address} {number}").as_bytes()), index as u32));
+            let (mut name, mut digits) = (format!("{} ", endpoint.address()), itoa::Buffer::new());
+            let address = name.len();
+            for number in 0..own(endpoint) {
+                name.truncate(address);
+                name.push_str(digits.format(number));
+                points.push((hash(name.as_bytes()), index as u32));
             }
         }
         points.sort_unstable();
@@ -104,5 +115,53 @@ impl Ring {
         }
         let share = f64::from(own.weight()) / weights.min(self.total);
         f64::from(in_flight + 1) <= (requests * share * BOUND).ceil()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::Target;
+
+    fn endpoints(weights: &[u32]) -> Vec<Arc<Endpoint>> {
+        let endpoint = |(port, weight): (u16, &u32)| {
+            Endpoint::new(Target {
+                address: ([127, 0, 0, 1], port).into(),
+                authority: http::uri::Authority::from_static("users"),
+                weight: *weight,
+                tier: 0,
+            })
+        };
+        (1..).zip(weights).map(endpoint).collect()
+    }
+
+    fn points(ring: &Ring, endpoint: u32) -> usize {
+        let own = ring.points.iter().filter(|(_, index)| *index == endpoint);
+        own.count()
+    }
+
+    #[tokio::test]
+    async fn points_are_where_they_were_in_every_version() {
+        let ring = Ring::new(&endpoints(&[1, 2]));
+        let wanted = [("127.0.0.1:1", 512), ("127.0.0.1:2", 1024)];
+        let mut expected: Vec<(u64, u32)> = Vec::new();
+        for ((address, count), index) in wanted.into_iter().zip(0..) {
+            let point = |number| hash(format!("{address} {number}").as_bytes());
+            expected.extend((0..count).map(|number| (point(number), index)));
+        }
+        expected.sort_unstable();
+        assert_eq!(ring.points, expected);
+    }
+
+    #[tokio::test]
+    async fn weights_make_a_ring_only_so_large() {
+        let mut weights = vec![u32::from(u16::MAX); 100];
+        weights.push(1);
+        let ring = Ring::new(&endpoints(&weights));
+        assert!(ring.points.len() <= AT_MOST, "{}", ring.points.len());
+        assert_eq!(points(&ring, 0), AT_MOST / 100);
+        assert_eq!(points(&ring, 100), 1);
+        let many = Ring::new(&endpoints(&[7; 20_000]));
+        assert_eq!(many.points.len(), 20_000 * FEWEST);
     }
 }

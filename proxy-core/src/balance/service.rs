@@ -62,6 +62,17 @@ where
         }
     }
 
+    /// The same, beginning with services that endpoints have already.
+    pub fn knowing(self, known: Vec<(Arc<Endpoint>, S)>) -> Self {
+        let (endpoints, services) = known.into_iter().unzip();
+        let known = Local {
+            version: u64::MAX,
+            tiers: vec![(Picker::new(endpoints, &Policy::P2c), services)],
+        };
+        self.shared.local.store(Arc::new(known));
+        self
+    }
+
     /// Picks an endpoint outside a request, for raw TCP. `tried` are avoided while there are others;
     /// `peer` is who asks.
     pub fn pick(&self, tried: &[SocketAddr], peer: SocketAddr) -> Option<(Arc<Endpoint>, S)> {
@@ -91,12 +102,17 @@ where
         Some((endpoint, services[index].clone()))
     }
 
-    /// The services of the endpoints that there are now; services of removed endpoints are dropped.
-    pub fn services(&self) -> Vec<S> {
+    /// The endpoints that there are now, with their services; services of removed endpoints are dropped.
+    pub fn services(&self) -> Vec<(Arc<Endpoint>, S)> {
         self.shared.refresh();
         let local = self.shared.local.load();
-        let services = local.tiers.iter().flat_map(|(_, services)| services);
-        services.cloned().collect()
+        let pairs = local
+            .tiers
+            .iter()
+            .flat_map(|(picker, services)| picker.endpoints().iter().cloned().zip(services));
+        pairs
+            .map(|(endpoint, service)| (endpoint, service.clone()))
+            .collect()
     }
 
     /// The set that this is a view of.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::uri::Authority;
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -49,7 +48,8 @@ pub struct EndpointSet {
     most: Option<usize>,
     /// By cause.
     ejections: [AtomicU64; Cause::ALL.len()],
-    ejecting: Mutex<()>,
+    /// One endpoint is ejected at a time.
+    ejecting: Mutex<Out>,
     /// Checks that were good, and that were not.
     checks: [AtomicU64; 2],
     /// Whether too many endpoints are out by their checks.
@@ -59,6 +59,18 @@ pub struct EndpointSet {
     compare_after: AtomicU64,
     /// Whether discovery has ended its first look-up, and why it found nothing.
     settled: watch::Sender<Option<Option<LookupError>>>,
+}
+
+/// The endpoints that are ejected, as they were counted last.
+#[derive(Debug, Default)]
+struct Out {
+    count: usize,
+    /// Those that are out for being slow.
+    slow: usize,
+    /// Of which endpoints.
+    version: u64,
+    /// When they are counted again, in milliseconds since the set was born.
+    until: u64,
 }
 
 impl EndpointSet {
@@ -276,7 +288,7 @@ impl EndpointSet {
     /// Ejects endpoints that fail much more often than the others, or are much slower: gray failures,
     /// which failures in a row never show. Whoever records an answer does it for all, once in a while.
     fn compare(&self, params: &EjectParams, now: Instant) {
-        let at = now.saturating_duration_since(self.born).as_millis() as u64;
+        let at = self.at(now);
         let due = self.compare_after.load(Relaxed);
         if at < due {
             return;
@@ -302,24 +314,38 @@ impl EndpointSet {
     }
 
     fn eject(&self, endpoint: &Endpoint, params: &EjectParams, cause: Cause, now: Instant) -> bool {
-        let _one_at_a_time = self.ejecting.lock();
-        let endpoints = self.endpoints.load();
+        let mut out = self.ejecting.lock();
+        let (version, endpoints, at) = (self.version(), self.endpoints.load(), self.at(now));
         let is_out = |e: &Endpoint| e.health().state(params, now) == State::Ejected;
-        let out: SmallVec<[&Arc<Endpoint>; 8]> = endpoints.iter().filter(|e| is_out(e)).collect();
-        let slow = out.iter().filter(|e| e.health().is_out_for(Cause::Slow));
+        let is_slow = |e: &Endpoint| is_out(e) && e.health().is_out_for(Cause::Slow);
+        // When ten thousand endpoints fail, they are not counted for each of them: one that returns
+        // counts as ejected for up to a second more.
+        if out.version != version || at >= out.until {
+            *out = Out {
+                count: endpoints.iter().filter(|e| is_out(e)).count(),
+                slow: endpoints.iter().filter(|e| is_slow(e)).count(),
+                version,
+                until: at + endpoints.len() as u64 / 10,
+            };
+        }
         let allowed = (endpoints.len() as f64 * params.at_most).floor() as usize;
-        if is_out(endpoint) || cause == Cause::Slow && slow.clone().count() >= slow_ones(&endpoints)
-        {
+        let too_slow = cause == Cause::Slow && out.slow >= slow_ones(&endpoints);
+        if allowed == 0 || too_slow || is_out(endpoint) {
             return false;
         }
-        if out.len() >= allowed {
+        if out.count >= allowed {
             // What answers slowly is better than what does not.
-            let mut slow = slow.filter(|_| cause != Cause::Slow && allowed > 0);
-            match slow.next() {
-                Some(better) => better.health().return_slowly(now),
-                None => return false,
-            }
+            let displaces = cause != Cause::Slow && out.slow > 0;
+            let mut slow = endpoints.iter().filter(|e| displaces && is_slow(e));
+            let Some(better) = slow.next() else {
+                return false;
+            };
+            better.health().return_slowly(now);
+            out.count = out.count.saturating_sub(1);
+            out.slow = out.slow.saturating_sub(1);
         }
+        out.count += 1;
+        out.slow += usize::from(cause == Cause::Slow);
         let period = endpoint.health().eject(params, cause, now);
         self.ejections[cause as usize].fetch_add(1, Relaxed);
         tracing::warn!(
@@ -330,6 +356,11 @@ impl EndpointSet {
             "endpoint ejected"
         );
         true
+    }
+
+    /// Milliseconds since the set was born.
+    fn at(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.born).as_millis() as u64
     }
 }
 

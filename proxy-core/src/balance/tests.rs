@@ -153,6 +153,69 @@ async fn no_more_than_the_cap_are_ejected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_that_return_make_room_under_the_cap_of_a_large_set() {
+    let set = set(200, Some(params()));
+    for index in 0..150 {
+        fail(&set, index, 3);
+    }
+    assert_eq!(set.ejections(), 100);
+    tokio::time::advance(Duration::from_secs(15)).await;
+    fail(&set, 150, 3);
+    assert_eq!(set.ejections(), 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_returns_is_found_among_many_that_are_ejected() {
+    let all_out = EjectParams {
+        at_most: 1.0,
+        recover: Duration::ZERO,
+        ..params()
+    };
+    for policy in [Policy::P2c, Policy::Least, Policy::RoundRobin] {
+        let set = set(200, Some(all_out.clone()));
+        fail(&set, 0, 3);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        for index in 1..200 {
+            fail(&set, index, 3);
+        }
+        let picker = pick::Picker::new(set.endpoints().to_vec(), &policy);
+        let pick = |tried: &[std::net::SocketAddr]| {
+            picker.pick(&pick::Wanted {
+                eject: set.eject_params(),
+                heed: true,
+                tried,
+                key: None,
+            })
+        };
+        assert_eq!(pick(&[]), None);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        for _ in 0..20 {
+            assert_eq!(pick(&[]), Some(0), "{policy:?}");
+        }
+        // Nothing but that it was tried speaks against it: the next request gets it.
+        assert_eq!(pick(&[set.endpoints()[0].address()]), None);
+        assert_eq!(pick(&[]), Some(0), "{policy:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_goes_on_with_the_services_that_it_is_given() {
+    let made = std::cell::Cell::new(0);
+    let make = |_: &Arc<Endpoint>| made.replace(made.get() + 1);
+    let set = set(3, None);
+    let before = Balance::new(Arc::clone(&set), Policy::P2c, make).services();
+    let after = EndpointSet::new(None).after(&set);
+    after.update([2, 3, 4].map(|last| target(last, 1)).into(), None);
+    let view = Balance::new(Arc::new(after), Policy::P2c, make).knowing(before);
+    let services = view.services();
+    let services: Vec<(usize, i32)> = services
+        .iter()
+        .map(|(endpoint, service)| (last_octet(endpoint), *service))
+        .collect();
+    assert_eq!(services, [(2, 1), (3, 2), (4, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_success_between_failures_prevents_ejection() {
     let set = set(2, Some(params()));
     for _ in 0..10 {

@@ -1,6 +1,10 @@
 //! A configuration together with the places of its values.
 
-use super::{Config, Error, Mirror, OrOff, Scheme, errors::Place, tree::Source};
+use super::{
+    Config, Error, Mirror, OrOff, Scheme,
+    errors::{Place, Spot},
+    tree::Source,
+};
 
 /// A valid configuration, and where each of its values was written.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +61,14 @@ impl Document {
                 .source
                 .as_ref()
                 .is_some_and(|source| source.has_cuts(path))
+    }
+
+    /// The spot in the file of a value, or of the nearest part around it; none where a flag made it.
+    pub(crate) fn spot(&self, path: &[&str]) -> Option<Spot> {
+        match (self.flag(path), &self.source) {
+            (None, Some(source)) => source.spot(path),
+            _ => None,
+        }
     }
 
     fn place(&self, path: &[&str]) -> Place {

@@ -10,10 +10,13 @@ use super::{Config, tree::is_plain_text};
 /// value is doubled, so that nothing of it is taken for a variable.
 pub fn effective(config: &Config) -> String {
     // It cannot fail: every key of a configuration is a string, and every number is whole.
-    match serde_json::to_value(config) {
+    let mut text = match serde_json::to_value(config) {
         Ok(Value::Object(settings)) => yaml(&settings),
         _ => String::new(),
-    }
+    };
+    // It is kept for as long as it holds.
+    text.shrink_to_fit();
+    text
 }
 
 /// A map as YAML. A `$` in a value is doubled.

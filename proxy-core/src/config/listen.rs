@@ -1,6 +1,7 @@
 //! Addresses on this machine and of name servers: where to listen, whom to ask.
 
 use std::{
+    collections::HashMap,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
@@ -57,20 +58,48 @@ impl ListenAddress {
             .map(|host| SocketAddr::new(*host, self.port))
             .collect()
     }
+}
 
-    /// Whether the two cannot both be bound: the same fixed port on an address they share.
-    pub fn collides(&self, other: &Self) -> bool {
-        let shares = |a: SocketAddr, b: SocketAddr| {
-            a.is_ipv4() == b.is_ipv4()
-                && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
+/// Listeners by their sockets: finds those that cannot both be bound, because they have the same fixed
+/// port on an address they share.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// The first listener of each socket.
+    sockets: HashMap<SocketAddr, usize>,
+    /// The first listener of each port, on any IPv4 and on any IPv6 address.
+    ports: HashMap<(u16, bool), usize>,
+}
+
+impl Taken {
+    /// Takes the sockets of a listener; the number of the first of those before it that has one of them.
+    /// Numbers ascend from call to call.
+    pub(crate) fn take(&mut self, number: usize, address: &ListenAddress) -> Option<usize> {
+        if address.port == 0 {
+            return None;
+        }
+        let sockets = address.sockets();
+        let earlier = sockets.iter().flat_map(|socket| self.holders(*socket));
+        let earlier = earlier.min();
+        for socket in sockets {
+            self.sockets.entry(socket).or_insert(number);
+            let port = self.ports.entry((socket.port(), socket.is_ipv4()));
+            port.or_insert(number);
+        }
+        earlier
+    }
+
+    /// The first listeners that a socket collides with: on the same address, on all, or, where it is on
+    /// all itself, on any.
+    fn holders(&self, socket: SocketAddr) -> impl Iterator<Item = usize> {
+        let all = match socket {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let others = other.sockets();
-        self.port != 0
-            && self.port == other.port
-            && self
-                .sockets()
-                .iter()
-                .any(|a| others.iter().any(|b| shares(*a, *b)))
+        let same = self.sockets.get(&socket);
+        let on_all = self.sockets.get(&SocketAddr::new(all, socket.port()));
+        let any = self.ports.get(&(socket.port(), socket.is_ipv4()));
+        let any = any.filter(|_| socket.ip().is_unspecified());
+        [same, on_all, any].into_iter().flatten().copied()
     }
 }
 
@@ -197,3 +226,55 @@ impl Written for DnsServer {
 }
 
 written!(ListenAddress, DnsServer);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What [`Taken`] finds by look-ups, by comparing a listener with each one before it.
+    fn first_that_collides(before: &[ListenAddress], address: &ListenAddress) -> Option<usize> {
+        let shares = |a: SocketAddr, b: SocketAddr| {
+            let either = a.ip().is_unspecified() || b.ip().is_unspecified();
+            a.port() == b.port() && a.is_ipv4() == b.is_ipv4() && (a.ip() == b.ip() || either)
+        };
+        before.iter().position(|earlier| {
+            let (earlier, own) = (earlier.sockets(), address.sockets());
+            let shared = |a: &SocketAddr| own.iter().any(|b| shares(*a, *b));
+            address.port != 0 && earlier.iter().any(shared)
+        })
+    }
+
+    #[test]
+    fn a_listener_is_taken_by_the_first_that_shares_an_address_with_it() {
+        let hosts = [
+            "localhost",
+            "*",
+            "127.0.0.1",
+            "127.0.0.2",
+            "0.0.0.0",
+            "[::]",
+            "[::1]",
+            "[::2]",
+        ];
+        let all = hosts.iter().flat_map(|host| {
+            let address = |port| format!("{host}:{port}").parse::<ListenAddress>().unwrap();
+            [0, 1, 2].map(address)
+        });
+        let all: Vec<ListenAddress> = all.collect();
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..2_000 {
+            let chosen: Vec<_> = (0..6)
+                .filter_map(|_| random.choice(&all).copied())
+                .collect();
+            let mut taken = Taken::default();
+            for (number, address) in chosen.iter().enumerate() {
+                let expected = first_that_collides(&chosen[..number], address);
+                assert_eq!(
+                    taken.take(number, address),
+                    expected,
+                    "{chosen:?}, {number}"
+                );
+            }
+        }
+    }
+}

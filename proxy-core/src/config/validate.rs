@@ -2,7 +2,7 @@
 
 use super::{
     Alpn, Balance, Discover, Document, Duration, Entry, Error, HashOn, Hedge, Host, Inject, Limit,
-    ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To,
+    ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To, listen::Taken,
 };
 
 /// Checks a document. Values that were reported before are passed over.
@@ -335,15 +335,14 @@ impl Check<'_> {
         for (name, entry) in &config.ambassador {
             all.push((vec!["ambassador", name.as_str(), "listen"], entry.listen));
         }
-        all.sort_by_key(|(path, _)| {
-            let spot = self.document.error_at(path, "", "").spot();
+        all.sort_by_cached_key(|(path, _)| {
+            let spot = self.document.spot(path);
             (spot.is_none(), spot)
         });
+        let mut taken = Taken::default();
         for (number, (path, address)) in all.iter().enumerate() {
-            let taken = all[..number]
-                .iter()
-                .find(|(_, earlier)| earlier.collides(address));
-            if let Some((earlier, _)) = taken {
+            let earlier = taken.take(number, address).and_then(|first| all.get(first));
+            if let Some((earlier, _)) = earlier {
                 let owner = earlier
                     .get(1)
                     .or(earlier.first())

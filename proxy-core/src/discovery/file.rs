@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{Found, LookupError, Resolution};
 use crate::fault::Reason;
-use crate::files::Changes;
+use crate::files::{Changes, next_look};
 
 /// How often the file is looked at although no change was told: not every file system tells them.
 const LOOK: Duration = Duration::from_secs(5);
@@ -56,13 +56,7 @@ async fn follow(path: &Path, sender: &watch::Sender<Resolution>) {
             }
             last = Some(read);
         }
-        let told = async {
-            match &mut changes {
-                Some(changes) => changes.next().await,
-                None => std::future::pending().await,
-            }
-        };
-        let _ = tokio::time::timeout(LOOK, told).await;
+        next_look(&mut changes, LOOK).await;
     }
 }
 

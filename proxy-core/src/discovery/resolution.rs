@@ -8,6 +8,9 @@ use tokio::sync::watch;
 use super::LookupError;
 use crate::fault::Reason;
 
+/// Addresses that are logged of a new set, the first ones: there may be ten thousand.
+const LOGGED: usize = 16;
+
 /// One endpoint that a source found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
@@ -66,8 +69,9 @@ impl Resolution {
         found.sort_unstable();
         found.dedup();
         if *self.found != *found {
-            let addresses: Vec<SocketAddr> = found.iter().map(|found| found.address).collect();
-            tracing::info!(name, ?addresses, "resolved");
+            let addresses = found.iter().take(LOGGED).map(|found| found.address);
+            let addresses: Vec<SocketAddr> = addresses.collect();
+            tracing::info!(name, count = found.len(), ?addresses, "resolved");
             self.found = Arc::from(found);
         }
         match partial {

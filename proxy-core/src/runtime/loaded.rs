@@ -1,11 +1,13 @@
 //! What is to run: a configuration as this machine understands it, and where it is read again.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::num::NonZero;
 use std::path::PathBuf;
 
 use crate::config::{self, Document, Errors};
 use crate::plan::{Plan, World, compile};
-use crate::tls::Material;
+use crate::tls::{Material, Params, Unusable};
 
 /// What a configuration became.
 #[derive(Debug, Clone)]
@@ -24,10 +26,20 @@ impl Loaded {
     /// # Errors
     /// Everything in the document that cannot be run here, each at its place.
     pub fn compile(document: &Document) -> Result<Self, Errors> {
+        // Many entries may have the same files. Whose name is expected makes no file usable.
+        let seen = RefCell::new(HashMap::new());
+        let usable = |params: &Params| -> Result<(), Unusable> {
+            let files = (params.ca.clone(), params.identity.clone());
+            let mut seen = seen.borrow_mut();
+            let usable = seen.entry(files);
+            usable
+                .or_insert_with(|| Material::load(params).map(drop))
+                .clone()
+        };
         let world = World {
             cpus: std::thread::available_parallelism().map_or(1, NonZero::get),
             env: &|name| std::env::var(name).ok(),
-            usable: &|params| Material::load(params).map(drop),
+            usable: &usable,
         };
         Ok(Self {
             plan: compile(document, &world)?,

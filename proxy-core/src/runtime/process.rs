@@ -299,10 +299,15 @@ impl Process {
     /// Serves `plan` from now on, or nothing of it.
     async fn install(&mut self, plan: Plan, resolver: Resolver) -> Result<(), Error> {
         let same = plan.resolver == self.plan.resolver;
+        let known = self.entries.iter();
+        let known: HashMap<&str, &Arc<Entry>> = known.map(|e| (&*e.plan.name, e)).collect();
         let entries: Vec<Arc<Entry>> = plan
             .entries
             .iter()
-            .map(|entry| self.keep_or_start(entry, &resolver, same))
+            .map(|entry| {
+                let before = known.get(&*entry.name).copied();
+                self.keep_or_start(entry, before, &resolver, same)
+            })
             .collect::<Result<_, _>>()?;
         let (sockets, bound) = bind(&entries, &self.bound, self.workers.len())?;
         self.log = self.log.with(plan.access_log);
@@ -327,13 +332,10 @@ impl Process {
     fn keep_or_start(
         &self,
         plan: &EntryPlan,
+        before: Option<&Arc<Entry>>,
         resolver: &Resolver,
         same: bool,
     ) -> Result<Arc<Entry>, Error> {
-        let before = self
-            .entries
-            .iter()
-            .find(|entry| entry.plan.name == plan.name);
         if let Some(before) = before
             && before.plan == *plan
             && same

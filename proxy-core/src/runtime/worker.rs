@@ -1,6 +1,6 @@
 //! One worker thread: a single-threaded runtime with its own listeners, connections and pools.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,9 @@ use crate::http::{ServerParams, serve};
 use crate::lifecycle::Phase;
 use crate::net::{Acceptor, Connections};
 use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
-use crate::stack::{Downstream, Mirrors, Seam, Shared, TcpStack, Upstream, downstream, upstream};
+use crate::stack::{
+    Clients, Downstream, Mirrors, Seam, Shared, TcpStack, Upstream, downstream, upstream,
+};
 use crate::telemetry::{AccessLog, Which};
 
 /// How often pools are tidied.
@@ -230,11 +232,12 @@ impl State {
             }
             self.listen(entry, &mut sockets);
         }
-        let wanted: std::collections::HashSet<Key> =
-            layout.entries.iter().flat_map(|e| keys(&e.plan)).collect();
+        let wanted: HashSet<Key> = layout.entries.iter().flat_map(|e| keys(&e.plan)).collect();
         self.unbind(|key| !wanted.contains(key)).await;
-        let stays = |name: &Arc<str>| layout.entries.iter().any(|entry| entry.plan.name == *name);
-        let gone: Vec<Arc<str>> = self.served.keys().filter(|n| !stays(n)).cloned().collect();
+        let names = layout.entries.iter().map(|entry| &entry.plan.name);
+        let staying: HashSet<&Arc<str>> = names.collect();
+        let known = self.served.keys();
+        let gone: Vec<Arc<str>> = known.filter(|n| !staying.contains(n)).cloned().collect();
         for served in gone
             .iter()
             .filter_map(|name| self.served.remove(name))
@@ -307,7 +310,8 @@ impl Served {
         connections.advance(phase);
         let stack = match &entry.plan.service {
             ServicePlan::Http(plan) => {
-                Stack::Http(Arc::new(ArcSwap::from_pointee(http(entry, plan, on))))
+                let stack = http(entry, plan, on, Clients::new());
+                Stack::Http(Arc::new(ArcSwap::from_pointee(stack)))
             }
             ServicePlan::Tcp(plan) => Stack::Tcp(ArcSwap::from_pointee(tcp(entry, plan, on))),
         };
@@ -322,7 +326,11 @@ impl Served {
     fn update(&self, entry: &Arc<Entry>, on: &Place<'_>) -> bool {
         match (&self.stack, &entry.plan.service) {
             (Stack::Http(stack), ServicePlan::Http(plan)) => {
-                stack.store(Arc::new(http(entry, plan, on)))
+                let known = match reaches_alike(&self.entry.load(), entry) {
+                    true => stack.load().upstream.clients(),
+                    false => Clients::new(),
+                };
+                stack.store(Arc::new(http(entry, plan, on, known)))
             }
             (Stack::Tcp(stack), ServicePlan::Tcp(plan)) => {
                 stack.store(Arc::new(tcp(entry, plan, on)))
@@ -363,13 +371,28 @@ impl Served {
     }
 }
 
-fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>) -> HttpStack {
+/// Whether an entry speaks to its endpoints over just such connections as it did before a reload.
+fn reaches_alike(before: &Entry, now: &Entry) -> bool {
+    let (ServicePlan::Http(former), ServicePlan::Http(own)) =
+        (&before.plan.service, &now.plan.service)
+    else {
+        return false;
+    };
+    let same_tls = match (before.tls(), now.tls()) {
+        (Some(former), Some(own)) => Arc::ptr_eq(former, own),
+        (former, own) => former.is_none() && own.is_none(),
+    };
+    former.client == own.client && same_tls && Arc::ptr_eq(&before.telemetry, &now.telemetry)
+}
+
+fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpStack {
     let counters = entry.telemetry.worker(on.index);
     // An entry of HTTP has it; a fresh one differs in nothing but what it has counted.
     let shared = entry.shared.clone();
     let shared = shared.unwrap_or_else(|| Arc::new(Shared::new(plan, None)));
     let tls = entry.tls();
-    let upstream = upstream(plan, on.mirrors, &entry.endpoints, &shared, counters, tls);
+    let endpoints = &entry.endpoints;
+    let upstream = upstream(plan, on.mirrors, endpoints, &shared, counters, tls, known);
     let seam = upstream.seam.clone();
     // What becomes of copies is no news to who asked for news of failures.
     let log = match entry.plan.is_mirror() && !on.log.wants(false) {

@@ -11,4 +11,4 @@ pub use downstream::{Downstream, downstream};
 pub use seam::Seam;
 pub use shared::{Budgets, Shared};
 pub use tcp::TcpStack;
-pub use upstream::{Mirrors, Upstream, policies, upstream};
+pub use upstream::{Clients, Mirrors, Upstream, policies, upstream};

@@ -26,13 +26,22 @@ use crate::tls::{Connector, Reach};
 pub struct Upstream {
     /// Sends a request.
     pub seam: Seam,
-    sweep: Arc<dyn Fn() + Send + Sync>,
+    clients: Arc<dyn Fn() -> Clients + Send + Sync>,
 }
+
+/// Endpoints, with the connections that a worker has to them.
+pub type Clients = Vec<(Arc<Endpoint>, Client)>;
 
 impl Upstream {
     /// Drops connections to removed endpoints, and those that are idle or open for too long.
     pub fn sweep(&self) {
-        (self.sweep)();
+        let clients = self.clients();
+        clients.iter().for_each(|(_, client)| client.sweep());
+    }
+
+    /// The connections to the endpoints that there are now.
+    pub fn clients(&self) -> Clients {
+        (self.clients)()
     }
 }
 
@@ -45,7 +54,8 @@ impl std::fmt::Debug for Upstream {
 /// Finds where the copies for the entry of this name go.
 pub type Mirrors<'a> = &'a dyn Fn(&str) -> Option<Seam>;
 
-/// Composes the upstream stack of one entry on one worker.
+/// Composes the upstream stack of one entry on one worker. `known` are clients that are just as those
+/// that it would make; those of endpoints that are still there go on.
 pub fn upstream(
     plan: &HttpPlan,
     mirrors: Mirrors<'_>,
@@ -53,12 +63,13 @@ pub fn upstream(
     shared: &Shared,
     counters: &Arc<EntryCounters>,
     tls: Option<&Arc<Connector>>,
+    known: Clients,
 ) -> Upstream {
-    let balance = balance(plan, endpoints, counters, tls);
-    let tidy = balance.clone();
+    let balance = balance(plan, endpoints, counters, tls).knowing(known);
+    let all = balance.clone();
     Upstream {
         seam: policies(plan, mirrors, shared, balance),
-        sweep: Arc::new(move || tidy.services().iter().for_each(Client::sweep)),
+        clients: Arc::new(move || all.services()),
     }
 }
 

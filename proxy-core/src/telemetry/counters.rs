@@ -1,12 +1,14 @@
 //! The counters of one entry: one set a worker, summed when read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use super::{Failure, Failures, Handshakes, Histogram};
 use crate::fault::Reason;
 
-const CODES: usize = 600;
+/// Statuses of one first digit.
+type Hundred = [AtomicU64; 100];
+
 const REASONS: usize = Reason::ALL.len();
 
 /// Why a retry that the conditions asked for was not made.
@@ -50,7 +52,8 @@ impl Denied {
 /// What one worker counts of one entry. All of it is written with relaxed atomics.
 #[derive(Debug)]
 pub struct EntryCounters {
-    codes: [AtomicU64; CODES],
+    /// Responses by status, from 0 to 599: most entries see few of them, and there may be many entries.
+    codes: [OnceLock<Box<Hundred>>; 6],
     faults: [AtomicU64; REASONS],
     retries: [AtomicU64; REASONS + 1],
     denied: [AtomicU64; Denied::ALL.len()],
@@ -89,7 +92,7 @@ pub struct EntryCounters {
 impl Default for EntryCounters {
     fn default() -> Self {
         Self {
-            codes: [const { AtomicU64::new(0) }; CODES],
+            codes: Default::default(),
             faults: Default::default(),
             retries: Default::default(),
             denied: Default::default(),
@@ -115,9 +118,24 @@ impl Default for EntryCounters {
 impl EntryCounters {
     /// Counts a response of this status.
     pub fn response(&self, status: http::StatusCode) {
-        if let Some(code) = self.codes.get(usize::from(status.as_u16())) {
-            code.fetch_add(1, Relaxed);
+        self.add_responses(usize::from(status.as_u16()), 1);
+    }
+
+    fn add_responses(&self, code: usize, count: u64) {
+        if let Some(hundred) = self.codes.get(code / 100) {
+            let hundred = hundred.get_or_init(|| Box::new([const { AtomicU64::new(0) }; 100]));
+            hundred[code % 100].fetch_add(count, Relaxed);
         }
+    }
+
+    /// Responses a status code, without the codes that never occurred.
+    fn codes(&self) -> impl Iterator<Item = (usize, u64)> {
+        let hundreds = self.codes.iter().zip((0..).step_by(100));
+        let counts = hundreds.flat_map(|(hundred, first)| {
+            let hundred = hundred.get().into_iter().flat_map(|all| all.iter());
+            (first..).zip(hundred.map(|count| count.load(Relaxed)))
+        });
+        counts.filter(|(_, count)| *count > 0)
     }
 
     /// Counts a fault.
@@ -141,8 +159,10 @@ impl EntryCounters {
     }
 
     fn add_to(&self, totals: &Self) {
-        let counters = self.codes.iter().zip(&totals.codes);
-        let counters = counters.chain(self.faults.iter().zip(&totals.faults));
+        for (code, count) in self.codes() {
+            totals.add_responses(code, count);
+        }
+        let counters = self.faults.iter().zip(&totals.faults);
         let counters = counters.chain(self.retries.iter().zip(&totals.retries));
         let counters = counters.chain(self.denied.iter().zip(&totals.denied));
         let counters = counters.chain(self.hedges.iter().zip(&totals.hedges));
@@ -218,12 +238,7 @@ pub struct Totals(EntryCounters);
 impl Totals {
     /// Responses a status code, without the codes that never occurred.
     pub fn codes(&self) -> impl Iterator<Item = (u16, u64)> {
-        self.0
-            .codes
-            .iter()
-            .enumerate()
-            .map(|(code, count)| (code as u16, count.load(Relaxed)))
-            .filter(|(_, n)| *n > 0)
+        self.0.codes().map(|(code, count)| (code as u16, count))
     }
 
     /// Faults a reason.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use twox_hash::XxHash64;
 
-use crate::files::Changes;
+use crate::files::{Changes, next_look};
 
 /// How often files are looked at although no change was told: not every file system tells them.
 const LOOK: Duration = Duration::from_secs(10);
@@ -63,13 +63,7 @@ impl Sources {
             let now = self.prints();
             if now == last {
                 tick();
-                let told = async {
-                    match &mut changes {
-                        Some(changes) => changes.next().await,
-                        None => std::future::pending().await,
-                    }
-                };
-                let _ = tokio::time::timeout(LOOK, told).await;
+                next_look(&mut changes, LOOK).await;
                 continue;
             }
             last = now;

@@ -3,7 +3,7 @@
 //! Rates are of the time since the last reading; latencies are of the last [`WINDOW`] readings,
 //! because a second holds too few requests for a percentile.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub(super) struct Latency {
 
 /// The last readings of every entry.
 #[derive(Debug, Default)]
-pub(super) struct History(Vec<Readings>);
+pub(super) struct History(HashMap<Arc<str>, Readings>);
 
 #[derive(Debug)]
 struct Readings {
@@ -82,18 +82,17 @@ impl History {
         count: &Count,
         now: Instant,
     ) -> (Option<Rates>, Option<Latency>) {
-        let known = self
-            .0
-            .iter()
-            .position(|r| Arc::ptr_eq(&r.telemetry, telemetry));
-        let index = known.unwrap_or_else(|| {
-            self.0.push(Readings {
-                telemetry: Arc::clone(telemetry),
-                last: VecDeque::with_capacity(WINDOW + 1),
-            });
-            self.0.len() - 1
-        });
-        let last = &mut self.0[index].last;
+        let none = || Readings {
+            telemetry: Arc::clone(telemetry),
+            last: VecDeque::with_capacity(WINDOW + 1),
+        };
+        let name = Arc::clone(telemetry.name());
+        let readings = self.0.entry(name).or_insert_with(none);
+        if !Arc::ptr_eq(&readings.telemetry, telemetry) {
+            // Another entry of that name: it counts from zero.
+            *readings = none();
+        }
+        let last = &mut readings.last;
         let rates = last
             .back()
             .map(|(then, before)| rates(before, count, now - *then));
@@ -107,11 +106,9 @@ impl History {
 
     /// Forgets entries that are gone.
     pub(super) fn keep(&mut self, entries: &[EntryView]) {
-        let stays = |readings: &Readings| {
-            let mut kept = entries.iter().map(|entry| &entry.telemetry);
-            kept.any(|telemetry| Arc::ptr_eq(telemetry, &readings.telemetry))
-        };
-        self.0.retain(stays);
+        let names = entries.iter().map(|entry| entry.telemetry.name());
+        let names: HashSet<&Arc<str>> = names.collect();
+        self.0.retain(|name, _| names.contains(name));
     }
 }
 

@@ -82,4 +82,11 @@ fn rates_are_of_the_time_between_two_readings() {
     // All of them took from half a millisecond to a whole one.
     let latency = latency.expect("a latency");
     assert!(latency.p50 > 0.5 && latency.p99 <= 1.0, "{latency:?}");
+    // Another entry of that name has counted nothing yet.
+    let another = Arc::new(EntryTelemetry::new("users", 2));
+    let first = history.read(&another, &count(7), later);
+    assert_eq!(first, (None, None));
+    history.keep(&[]);
+    let first = history.read(&another, &count(9), later + Duration::from_secs(1));
+    assert_eq!(first, (None, None));
 }

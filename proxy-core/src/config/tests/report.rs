@@ -38,6 +38,28 @@ fn no_more_than_fifty_mistakes_are_told() {
     assert!(errors.to_string().ends_with("50 errors; there may be more"));
 }
 
+/// Slow in a way that is noticed where a look-up of a place is a search of the file.
+#[test]
+fn each_of_thousands_of_mistakes_has_its_place() {
+    let entries = |port: fn(usize) -> usize| -> String {
+        let entry = |n| {
+            let port = port(n);
+            format!("  s{n}: {{listen: 127.0.0.1:{port}, to: http://a}}\n")
+        };
+        let all: String = (0..5_000).map(entry).collect();
+        format!("admin: off\nambassador:\n{all}")
+    };
+    assert!(document(&entries(|n| 10_000 + n)).is_ok());
+    let Err(errors) = document(&entries(|_| 10_000)) else {
+        panic!("it was accepted")
+    };
+    let places: Vec<_> = errors.iter().map(|error| error.line()).collect();
+    let expected: Vec<_> = (4..=5_002).map(Some).collect();
+    assert_eq!(places, expected);
+    let first = |error: &crate::config::Error| error.message().ends_with("is taken by `s0`");
+    assert!(errors.iter().all(first));
+}
+
 #[test]
 fn errors_look_like_the_compiler_s() {
     let Err(errors) = document(&entry("tiemout: {request: 5s}")) else {

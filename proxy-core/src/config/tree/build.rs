@@ -3,13 +3,13 @@
 //! Left out are anchors, aliases, tags, keys that are no scalars, duplicate keys and further
 //! documents. Size, depth and number of nodes are bounded, so that no file can exhaust memory.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::{
     mask::{mask, unmask},
-    node::{Kind, NodeId, Tree},
+    node::{Entries, Kind, NodeId, Tree},
 };
 use crate::config::errors::Spot;
 
@@ -71,8 +71,6 @@ struct Open {
     id: NodeId,
     /// The key whose value comes next.
     key: Option<NodeId>,
-    /// The keys so far, with their lines.
-    seen: HashMap<String, usize>,
 }
 
 struct Builder<'m> {
@@ -103,7 +101,7 @@ impl Builder<'_> {
                 self.enter(id)?;
             }
             Event::MappingStart(anchor, tag) => {
-                let id = self.add(spot, Kind::Map(Vec::new()))?;
+                let id = self.add(spot, Kind::Map(Entries::default()))?;
                 self.refuse_extras(id, anchor, tag);
                 self.enter(id)?;
             }
@@ -133,11 +131,7 @@ impl Builder<'_> {
         if self.open.len() == DEEPEST {
             return Err(too_deep(self.tree.node(id).spot));
         }
-        self.open.push(Open {
-            id,
-            key: None,
-            seen: HashMap::new(),
-        });
+        self.open.push(Open { id, key: None });
         Ok(())
     }
 
@@ -154,19 +148,19 @@ impl Builder<'_> {
         match (&mut self.tree.node_mut(open.id).kind, open.key.take()) {
             (Kind::List(items), _) => items.push(id),
             (Kind::Map(entries), Some(key)) => {
-                entries.push((key, id));
+                entries.all.push((key, id));
                 self.tree.node_mut(id).key = Some(key);
             }
             (Kind::Map(_), None) => {
                 open.key = Some(id);
-                self.check_key(id, spot);
+                self.check_key(id);
             }
             (Kind::Scalar { .. }, _) => {}
         }
         Ok(id)
     }
 
-    fn check_key(&mut self, id: NodeId, spot: Spot) {
+    fn check_key(&mut self, id: NodeId) {
         let Some(text) = self.tree.text(id).map(str::to_owned) else {
             return self.refuse(
                 id,
@@ -174,18 +168,19 @@ impl Builder<'_> {
                 "a key is a single word",
             );
         };
-        let Some(open) = self.open.last_mut() else {
+        let Some(open) = self.open.last() else {
             return;
         };
         self.tree.node_mut(id).holder = Some(open.id);
-        match open.seen.get(&text) {
-            Some(line) => {
-                let help = format!("it already stands on line {line}");
-                self.refuse(id, format!("duplicate key `{text}`"), help);
-            }
-            None => {
-                open.seen.insert(text, spot.line);
-            }
+        let Kind::Map(entries) = &mut self.tree.node_mut(open.id).kind else {
+            return;
+        };
+        let next = entries.all.len();
+        let first = *entries.names.entry(text.clone()).or_insert(next);
+        if let Some((key, _)) = entries.all.get(first).copied() {
+            let line = self.tree.node(key).spot.line;
+            let help = format!("it already stands on line {line}");
+            self.refuse(id, format!("duplicate key `{text}`"), help);
         }
     }
 

@@ -58,7 +58,7 @@ impl<'t> Cursor<'t> {
             }),
             (Kind::Map(entries), _) => visitor.visit_map(Entries {
                 tree: self.tree,
-                rest: entries.iter(),
+                rest: entries.all.iter(),
                 value: None,
             }),
             (_, Some(Scalar::Bool(value))) => visitor.visit_bool(value),

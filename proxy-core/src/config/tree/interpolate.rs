@@ -3,6 +3,7 @@
 use super::{
     build::Mistake,
     node::{Kind, NodeId, Tree},
+    text::Text,
 };
 use crate::config::{Config, errors::Spot};
 
@@ -13,7 +14,7 @@ pub(super) type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
 /// read in another process, with another environment.
 pub(super) fn interpolate(
     tree: &mut Tree,
-    source: &str,
+    source: &Text,
     env: Env<'_>,
     mistakes: &mut Vec<Mistake>,
 ) {
@@ -24,6 +25,7 @@ pub(super) fn interpolate(
     };
     let mut open: Vec<NodeId> = match tree.node(root).kind {
         Kind::Map(ref entries) => entries
+            .all
             .iter()
             .filter(|(key, _)| !foreign(*key, tree))
             .map(|(_, value)| *value)
@@ -40,7 +42,7 @@ pub(super) fn interpolate(
                 continue;
             }
             Kind::Map(entries) => {
-                open.extend(entries.iter().map(|(_, value)| *value));
+                open.extend(entries.all.iter().map(|(_, value)| *value));
                 continue;
             }
             Kind::Scalar { text, .. } => text,
@@ -139,8 +141,8 @@ fn variable(reference: &str, body: &str, env: Env<'_>) -> Result<String, Unfille
 }
 
 /// The spot of a reference in the line of its scalar; the scalar's own where it is not found there.
-fn locate(source: &str, spot: Spot, reference: &str) -> Spot {
-    let line = source.lines().nth(spot.line - 1).unwrap_or_default();
+fn locate(source: &Text, spot: Spot, reference: &str) -> Spot {
+    let line = source.line(spot.line);
     let from = line
         .char_indices()
         .nth(spot.column - 1)

@@ -15,6 +15,7 @@ mod mask;
 mod node;
 mod scalar;
 mod source;
+mod text;
 
 pub(crate) use scalar::is_plain_text;
 pub(crate) use source::Source;

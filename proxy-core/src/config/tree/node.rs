@@ -1,5 +1,7 @@
 //! The nodes of a tree, in one arena.
 
+use std::collections::HashMap;
+
 use crate::config::errors::Spot;
 
 /// The number of a node in its tree.
@@ -26,8 +28,17 @@ pub(super) enum Kind {
     Scalar { text: String, plain: bool },
     /// The items of a list.
     List(Vec<NodeId>),
-    /// The keys and values of a map in the order of the file.
-    Map(Vec<(NodeId, NodeId)>),
+    /// The keys and values of a map.
+    Map(Entries),
+}
+
+/// The entries of a map.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Entries {
+    /// Keys and values in the order of the file.
+    pub(super) all: Vec<(NodeId, NodeId)>,
+    /// The first entry of each name, as its number in `all`.
+    pub(super) names: HashMap<String, usize>,
 }
 
 /// A document as nodes; the first one is the root.
@@ -81,10 +92,19 @@ impl Tree {
         if self.child(holder, name).is_some() {
             return false;
         }
-        self.node_mut(id).kind = Kind::Scalar {
-            text: name.to_owned(),
-            plain: false,
-        };
+        let former = std::mem::replace(
+            &mut self.node_mut(id).kind,
+            Kind::Scalar {
+                text: name.to_owned(),
+                plain: false,
+            },
+        );
+        if let (Kind::Scalar { text, .. }, Kind::Map(entries)) =
+            (former, &mut self.node_mut(holder).kind)
+            && let Some(number) = entries.names.remove(&text)
+        {
+            entries.names.insert(name.to_owned(), number);
+        }
         true
     }
 
@@ -99,7 +119,7 @@ impl Tree {
     /// The entries of a map, pruned ones included; none where the node is no map.
     pub(super) fn entries(&self, id: NodeId) -> &[(NodeId, NodeId)] {
         match &self.node(id).kind {
-            Kind::Map(entries) => entries,
+            Kind::Map(entries) => &entries.all,
             Kind::Scalar { .. } | Kind::List(_) => &[],
         }
     }
@@ -119,10 +139,8 @@ impl Tree {
                 .and_then(|at| items.get(at))
                 .copied(),
             Kind::Map(entries) => {
-                let named = entries
-                    .iter()
-                    .find(|(key, _)| self.text(*key) == Some(name));
-                named.map(|(_, value)| *value)
+                let number = entries.names.get(name)?;
+                entries.all.get(*number).map(|(_, value)| *value)
             }
         }
     }
@@ -135,6 +153,7 @@ impl Tree {
                 Kind::Scalar { .. } => false,
                 Kind::List(items) => items.iter().any(|item| self.has_cuts(*item)),
                 Kind::Map(entries) => entries
+                    .all
                     .iter()
                     .any(|(key, value)| self.node(*key).pruned || self.has_cuts(*value)),
             }

@@ -8,6 +8,7 @@ use super::{
     failure::{Failure, What},
     interpolate::{Env, interpolate},
     node::{NodeId, Tree},
+    text::Text,
 };
 use crate::config::{
     Error,
@@ -21,7 +22,7 @@ const STAND_IN: &str = "wrong-name-";
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     file: String,
-    text: String,
+    text: Text,
     tree: Tree,
 }
 
@@ -38,11 +39,11 @@ impl Source {
     ) -> Result<Self, Error> {
         let mut source = Self {
             file: file.to_owned(),
-            text: text.to_owned(),
+            text: Text::new(text),
             tree: Tree::default(),
         };
         let mut mistakes = Vec::new();
-        match build(&source.text, &mut mistakes) {
+        match build(source.text.as_str(), &mut mistakes) {
             Ok(tree) => source.tree = tree,
             Err(mistake) => return Err(source.error(mistake)),
         }
@@ -87,15 +88,17 @@ impl Source {
 
     /// The place of a value, or of the nearest part around it that was written.
     pub(crate) fn place(&self, path: &[&str]) -> Place {
-        let spot = match (self.find(path), self.tree.root()) {
-            (Some(id), _) | (None, Some(id)) => self.tree.spot(id),
-            (None, None) => {
-                return Place::Whole {
-                    file: self.file.clone(),
-                };
-            }
-        };
-        self.place_of(spot)
+        match self.spot(path) {
+            Some(spot) => self.place_of(spot),
+            None => Place::Whole {
+                file: self.file.clone(),
+            },
+        }
+    }
+
+    /// The spot of a value, or of the nearest part around it that was written; none in an empty file.
+    pub(crate) fn spot(&self, path: &[&str]) -> Option<Spot> {
+        self.find(path).map(|id| self.tree.spot(id))
     }
 
     /// Whether a value was written and a part of it was found wrong.
@@ -154,16 +157,10 @@ impl Source {
     }
 
     fn place_of(&self, spot: Spot) -> Place {
-        let text = self
-            .text
-            .lines()
-            .nth(spot.line - 1)
-            .unwrap_or_default()
-            .to_owned();
         Place::File {
             file: self.file.clone(),
             spot,
-            text,
+            text: self.text.line(spot.line).to_owned(),
         }
     }
 }

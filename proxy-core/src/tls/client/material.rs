@@ -3,13 +3,21 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::spiffe::SpiffeVerifier;
 use crate::tls::pem::{self, Bad, BadPair};
+
+/// For how long the authorities of the system are taken to be what they were.
+const SAME: Duration = Duration::from_secs(10);
+
+/// The authorities of the system, and when they were read: a thousand entries that start together share them.
+static SYSTEM: Mutex<Option<(Instant, Arc<RootCertStore>)>> = Mutex::new(None);
 
 /// How upstreams of an entry are spoken to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,10 +89,10 @@ impl Material {
     /// Reads the files and sees whether they fit together.
     pub fn load(params: &Params) -> Result<Self, Unusable> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let roots = Arc::new(match &params.ca {
-            Some(file) => pem::roots(file).map_err(|bad| Unusable::new(Part::Ca, bad))?,
+        let roots = match &params.ca {
+            Some(file) => Arc::new(pem::roots(file).map_err(|bad| Unusable::new(Part::Ca, bad))?),
             None => system_roots()?,
-        });
+        };
         let unusable_roots = |error: &dyn fmt::Display| Unusable {
             part: Part::Ca,
             message: format!("the authorities cannot be used: {error}"),
@@ -116,7 +124,13 @@ impl Material {
     }
 }
 
-fn system_roots() -> Result<RootCertStore, Unusable> {
+fn system_roots() -> Result<Arc<RootCertStore>, Unusable> {
+    let mut system = SYSTEM.lock();
+    if let Some((read, roots)) = &*system
+        && read.elapsed() < SAME
+    {
+        return Ok(Arc::clone(roots));
+    }
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -127,5 +141,7 @@ fn system_roots() -> Result<RootCertStore, Unusable> {
             help: "name a file with `tls: {ca: FILE}`, or install the package ca-certificates",
         });
     }
+    let roots = Arc::new(roots);
+    *system = Some((Instant::now(), Arc::clone(&roots)));
     Ok(roots)
 }
