@@ -4,7 +4,7 @@ use proxy_core::config::{self, Document, Errors, Flags};
 use proxy_core::plan::Plan;
 use proxy_core::runtime::Loaded;
 
-use crate::cli::Options;
+use crate::command::Options;
 
 /// A configuration, and what it means on this machine.
 pub(crate) struct Read {
