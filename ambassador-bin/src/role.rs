@@ -1,12 +1,12 @@
 //! What the ambassador's command line says of itself.
 
 use proxy_cli::{Own, Role};
+use proxy_core::config::Section;
 
 use crate::demo;
 
 pub(crate) static ROLE: Role = Role {
-    name: "ambassador",
-    admin: "localhost:15000",
+    section: Section::Ambassador,
     about: "The outbound proxy: calls to localhost become calls to services",
     long_about: "\
 The outbound proxy: calls to localhost become calls to services.
@@ -15,6 +15,7 @@ A workload calls http://localhost:9000; the ambassador finds the service, picks 
 retries what may be retried, so that the workload never learns that a replica died.",
     listen: "Where the workload connects to, as localhost:9000; goes with --to, and both may be repeated",
     to: "Where that leads, as http://users.default:8080 (schemes: http, h2c, https, tcp, tls)",
+    request: "The request as the workload would send it, as 'GET http://localhost:9000/users'",
     pair: "--listen localhost:9000 --to http://users.default:8080",
     called: "localhost:9000",
     examples: "\
@@ -53,4 +54,5 @@ Examples:
         },
         run: |_| demo::run(),
     }],
+    until: None,
 };

@@ -13,7 +13,7 @@ const WIDTH: usize = 80;
 /// The command line of a role: its own commands stand before the last of those that all have.
 pub(crate) fn grammar(role: &'static Role) -> clap::Command {
     let mut grammar = options_of(Cli::command(), role)
-        .name(role.name)
+        .name(role.name())
         .about(role.about)
         .long_about(role.long_about)
         .after_long_help(texts::help(role, None).unwrap_or_default())
@@ -22,8 +22,14 @@ pub(crate) fn grammar(role: &'static Role) -> clap::Command {
                 Some(help) => command.after_long_help(help),
                 None => command,
             };
-            options_of(command, role)
+            match (&role.until, command.get_name()) {
+                (Some(until), "run") => (until.describe)(options_of(command, role)),
+                _ => options_of(command, role),
+            }
         });
+    if let Some(until) = &role.until {
+        grammar = (until.describe)(grammar);
+    }
     for own in role.commands {
         grammar = grammar.subcommand((own.describe)(clap::Command::new(own.name)));
     }
@@ -41,8 +47,9 @@ fn options_of(command: clap::Command, role: &'static Role) -> clap::Command {
     command.mut_args(|argument| match argument.get_id().as_str() {
         "listen" => argument.help(role.listen),
         "to" => argument.help(role.to),
+        "request" => argument.help(role.request),
         "admin" => {
-            let default = role.admin;
+            let default = role.section.admin();
             argument.help(format!(
                 "Where the admin interface listens, or off [default: {default}]"
             ))
@@ -81,7 +88,7 @@ pub(crate) enum Command {
     Explain {
         #[command(flatten)]
         options: Options,
-        /// The request as the workload would send it, as 'GET http://localhost:9000/users'.
+        /// The request.
         #[arg(value_name = "REQUEST")]
         request: String,
         /// A field of the request, as 'x-user: ann'; may be repeated.

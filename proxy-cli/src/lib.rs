@@ -20,4 +20,4 @@ mod texts;
 
 pub use failure::Failure;
 pub use program::main;
-pub use role::{Own, Role};
+pub use role::{Ended, Own, Role, Until};

@@ -1,16 +1,20 @@
 //! What makes one role's command line differ from another's.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use clap::ArgMatches;
+
+use proxy_core::config::Section;
+use proxy_core::runtime::Loaded;
 
 use crate::Failure;
 
 /// A role as data. In the texts `{name}` is the role's name.
 #[derive(Debug)]
 pub struct Role {
-    /// The name of the binary, of the section that it reads, and in `remora_build_info`.
-    pub name: &'static str,
-    /// Where its admin interface listens by default.
-    pub admin: &'static str,
+    /// The section of the file that it reads, whose name is that of the binary.
+    pub section: Section,
     /// One line: what it is.
     pub about: &'static str,
     /// The same with a sentence or two of what it does.
@@ -19,6 +23,8 @@ pub struct Role {
     pub listen: &'static str,
     /// The help of `--to`.
     pub to: &'static str,
+    /// The help of the request that `explain` is asked about.
+    pub request: &'static str,
     /// A pair of those flags that is an example.
     pub pair: &'static str,
     /// The address that clients of the example call.
@@ -31,6 +37,14 @@ pub struct Role {
     pub explain_examples: &'static str,
     /// The commands that only this role has; they stand behind `schema`.
     pub commands: &'static [Own],
+    /// What ends `run` besides signals and requests to drain.
+    pub until: Option<Until>,
+}
+
+impl Role {
+    pub(crate) fn name(&self) -> &'static str {
+        self.section.as_str()
+    }
 }
 
 /// A command that only one role has.
@@ -43,3 +57,15 @@ pub struct Own {
     /// Runs it.
     pub run: fn(&ArgMatches) -> Result<(), Failure>,
 }
+
+/// Flags of `run` that only one role has, and that say when it is to end.
+#[derive(Debug)]
+pub struct Until {
+    /// Adds the flags.
+    pub describe: fn(clap::Command) -> clap::Command,
+    /// Over when the process is to end.
+    pub ended: Ended,
+}
+
+/// From the flags and what is to run to a future that is over when the process is to end.
+pub type Ended = fn(&ArgMatches, &Loaded) -> Result<Pin<Box<dyn Future<Output = ()>>>, Failure>;

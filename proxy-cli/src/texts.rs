@@ -91,8 +91,8 @@ pub(crate) fn help(role: &Role, command: Option<&str>) -> Option<String> {
         Some(_) => return None,
     };
     let filled = format!("{examples}{rest}")
-        .replace("{name}", role.name)
-        .replace("{admin}", role.admin)
+        .replace("{name}", role.name())
+        .replace("{admin}", &role.section.admin().to_string())
         .replace("{pair}", role.pair)
         .replace("{called}", role.called);
     Some(filled)

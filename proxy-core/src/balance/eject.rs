@@ -48,6 +48,8 @@ pub(super) struct Health {
     ejected_until: AtomicU64,
     /// Whether it is out by its checks, and how many of those in a row say otherwise.
     unhealthy: AtomicBool,
+    /// Whether it has ever passed one.
+    passed: AtomicBool,
     contrary: AtomicU32,
     answers: Answers,
 }
@@ -71,6 +73,7 @@ impl Health {
             ejections: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
             unhealthy: AtomicBool::new(false),
+            passed: AtomicBool::new(false),
             contrary: AtomicU32::new(0),
             answers: Answers::default(),
         }
@@ -81,8 +84,16 @@ impl Health {
         self.unhealthy.load(Relaxed)
     }
 
+    /// Whether it has passed a check, and is not out by later ones.
+    pub(super) fn is_proven(&self) -> bool {
+        self.passed.load(Relaxed) && !self.is_unhealthy()
+    }
+
     /// Notes a check; true when it changes whether the endpoint is out.
     pub(super) fn checked(&self, well: bool, params: &CheckParams) -> bool {
+        if well {
+            self.passed.store(true, Relaxed);
+        }
         if well != self.is_unhealthy() {
             self.contrary.store(0, Relaxed);
             return false;
