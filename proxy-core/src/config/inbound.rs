@@ -1,7 +1,8 @@
 //! One entry of the inbound role: where callers connect to, and the workload behind.
 //!
 //! It is what an outbound [`Entry`] would be with one endpoint that is this pod's own: the keys that choose
-//! between endpoints are missing, the others are of the same types, and some have other defaults.
+//! between endpoints are missing, the others are of the same types, and some have other defaults. Ejection is
+//! left as it is: it never takes out the last endpoint, and of `localhost` the address where nobody listens.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -115,8 +116,6 @@ impl Inbound {
             inject: self.inject.clone(),
             mirror: self.mirror.clone(),
             paths: self.paths.clone(),
-            // There is nothing to choose from.
-            eject: OrOff::Off,
             health: self.health.clone(),
             pool: self.pool.clone(),
             max_headers: self.max_headers,
