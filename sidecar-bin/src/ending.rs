@@ -6,18 +6,17 @@
 //! `--exit-after`: a workload that has not started yet, or is just restarting, has not ended.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches};
 use proxy_cli::Failure;
 use proxy_core::config;
-use proxy_core::plan::Source;
+use proxy_core::plan::{Source, Target};
 use proxy_core::runtime::Loaded;
 use tokio::time::{Instant, sleep};
 
-use crate::proc;
+use crate::proc::{self, At, Wanted};
 
 /// The longest pause between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -72,9 +71,9 @@ pub(crate) fn ended(
     };
     let after = words.get_one::<config::Duration>("exit-after");
     let after = after.map_or(Duration::from_secs(5), |after| after.std());
-    let listeners: Vec<(Option<IpAddr>, u16)> = match sign {
+    let listeners: Vec<Wanted> = match sign {
         Sign::Ports => targets(loaded),
-        Sign::Port(port) => vec![(None, port)],
+        Sign::Port(port) => vec![Wanted { at: At::Any, port }],
         Sign::Process(_) => Vec::new(),
     };
     Ok(Box::pin(async move {
@@ -88,20 +87,21 @@ pub(crate) fn ended(
 }
 
 /// Where the entries lead; a mirror's target is no workload.
-fn targets(loaded: &Loaded) -> Vec<(Option<IpAddr>, u16)> {
+fn targets(loaded: &Loaded) -> Vec<Wanted> {
     let entries = loaded
         .plan
         .entries
         .iter()
         .filter(|entry| !entry.is_mirror());
     let targets = entries.flat_map(|entry| &entry.targets);
-    let listener = |source: &Source| match source {
-        Source::Fixed(ip) => Some(*ip),
-        _ => None,
+    let wanted = |target: &Target| Wanted {
+        at: match target.source {
+            Source::Fixed(ip) => At::Address(ip),
+            _ => At::Loopback,
+        },
+        port: target.port,
     };
-    targets
-        .map(|target| (listener(&target.source), target.port))
-        .collect()
+    targets.map(wanted).collect()
 }
 
 /// Returns once what was there is gone for as long as `after`. What cannot be told counts as there.

@@ -14,9 +14,37 @@ const LONGEST: usize = 15;
 /// The most of a command line that is read: the program is its first word.
 const WORDS: u64 = 4096;
 
-/// Whether somebody in this network namespace, which is the pod's, listens on one of the ports, and at the
-/// address, at a loopback one, or at all.
-pub(crate) fn listens(wanted: &[(Option<IpAddr>, u16)]) -> io::Result<bool> {
+/// A port that somebody may listen on, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) at: At,
+    pub(crate) port: u16,
+}
+
+/// Where somebody listens who can be reached there; whoever listens on every address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    /// At this address.
+    Address(IpAddr),
+    /// At any of the loopback addresses.
+    Loopback,
+    /// At any address at all.
+    Any,
+}
+
+impl Wanted {
+    fn is_met_by(self, (ip, port): (IpAddr, u16)) -> bool {
+        let reaches = match self.at {
+            At::Address(address) => ip == address,
+            At::Loopback => ip.is_loopback(),
+            At::Any => true,
+        };
+        port == self.port && (reaches || ip.is_unspecified())
+    }
+}
+
+/// Whether somebody in this network namespace, which is the pod's, listens where one of these is met.
+pub(crate) fn listens(wanted: &[Wanted]) -> io::Result<bool> {
     let of_ipv4 = listens_in(Path::new("/proc/self/net/tcp"), wanted)?;
     match of_ipv4 {
         true => Ok(true),
@@ -28,15 +56,11 @@ pub(crate) fn listens(wanted: &[(Option<IpAddr>, u16)]) -> io::Result<bool> {
     }
 }
 
-fn listens_in(table: &Path, wanted: &[(Option<IpAddr>, u16)]) -> io::Result<bool> {
+fn listens_in(table: &Path, wanted: &[Wanted]) -> io::Result<bool> {
     // Those who listen stand first, so that little of a long table is read.
     for line in BufReader::new(File::open(table)?).lines() {
-        let Some((ip, port)) = listener(&line?) else {
-            continue;
-        };
-        let reaches =
-            |wanted: Option<IpAddr>| ip.is_unspecified() || ip.is_loopback() || wanted == Some(ip);
-        if wanted.iter().any(|(at, own)| *own == port && reaches(*at)) {
+        let listener = listener(&line?);
+        if listener.is_some_and(|own| wanted.iter().any(|wanted| wanted.is_met_by(own))) {
             return Ok(true);
         }
     }
@@ -130,10 +154,24 @@ mod tests {
             let Ok(socket) = TcpListener::bind(host) else {
                 continue;
             };
-            let port = socket.local_addr().unwrap().port();
-            assert!(listens(&[(None, 1), (None, port)]).unwrap(), "{host}");
+            let own = socket.local_addr().unwrap();
+            let port = own.port();
+            let at = |at| Wanted { at, port };
+            let other = Wanted {
+                at: At::Any,
+                port: 1,
+            };
+            for wanted in [at(At::Any), at(At::Loopback), at(At::Address(own.ip()))] {
+                assert!(listens(&[other, wanted]).unwrap(), "{host} {wanted:?}");
+            }
+            let elsewhere = at(At::Address([192, 0, 2, 7].into()));
+            assert_eq!(
+                listens(&[elsewhere]).unwrap(),
+                own.ip().is_unspecified(),
+                "{host}"
+            );
             drop(socket);
-            assert!(!listens(&[(None, port)]).unwrap(), "{host}");
+            assert!(!listens(&[at(At::Any)]).unwrap(), "{host}");
         }
     }
 
