@@ -2,9 +2,9 @@
 //!
 //! - [`Role`] says what one binary is: its name, its texts, its further commands
 //! - [`main`] runs the command that was asked for and says how it ended
-//! - [`command`] is the grammar, and [`texts`] the help that all roles share
-//! - [`load`] reads the configuration, [`explain`] tells what requests would get
-//! - [`logs`] is the process's own log
+//! - `command` is the grammar, and `texts` the help that all roles share
+//! - `load` reads the configuration, `explain` tells what requests would get
+//! - `logs` is the process's own log
 //!
 //! It is a crate of its own, beside the library: who embeds a proxy builds none of it, and the release
 //! builds it for size, as no request passes it.

@@ -211,6 +211,18 @@ mod tests {
     }
 
     #[test]
+    fn the_inbound_role_runs_from_its_own_section() {
+        let text = "admin: off\nworkers: 1\ndrain: {delay: 0s}\n\
+            sidecar: {web: {listen: ':0', to: 'http://127.0.0.1:9'}}";
+        let section = config::Section::Sidecar;
+        let document = section.parse(text, "the test", &|_| None).unwrap();
+        let mut handle = Handle::from_document(&document).unwrap();
+        assert_eq!(handle.view().role, "sidecar");
+        assert!(!handle.addresses("web").is_empty());
+        handle.drain().unwrap();
+    }
+
+    #[test]
     fn an_address_in_use_is_an_error_of_the_start() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
