@@ -86,11 +86,14 @@ impl Build {
         let (host, folder) = (&self.compiler.host, self.folder.join(below));
         // Separated so that a folder's name may have a space. A program with an optimisation of its
         // own is not stripped by the profile.
-        let mut flags = OsString::from("-Ctarget-feature=+crt-static\x1f-Cstrip=symbols\x1f");
+        let mut flags = OsString::from("-Ctarget-feature=+crt-static\x1f-Cstrip=symbols");
         for argument in self.compiler.smaller() {
-            flags.push(format!("-Clink-arg=-Wl,{argument}\x1f"));
+            flags.push(format!("\x1f-Clink-arg=-Wl,{argument}"));
         }
-        flags.push(flag);
+        if !flag.is_empty() {
+            flags.push("\x1f");
+            flags.push(flag);
+        }
         let mut command = cargo(&["build", "--release", "--package", role]);
         command
             .args(["--target", host, "--target-dir"])
