@@ -1,9 +1,10 @@
 #!/bin/sh
-# Makes a container image of a static ambassador with buildah, as root or as any user.
+# Makes a container image of the static binary of a role with buildah, as root or as any user.
 #
-#     deploy/image.sh [BINARY [IMAGE]]
+#     [ROLE=sidecar] deploy/image.sh [BINARY [IMAGE]]
 #
-# BINARY is by default what `cargo xtask dist` built, IMAGE remora/ambassador and the workspace's version.
+# ROLE is by default ambassador, BINARY what `cargo xtask dist` built of it, IMAGE remora/ROLE and the
+# workspace's version.
 # Prints the image's id and size. The image holds the binary and the authorities of the machine that
 # makes it, for `https` without `tls.ca`: CA_BUNDLE names another file of them, and CA_BUNDLE= leaves
 # them out. STORAGE_DRIVER, BUILDAH_ISOLATION and CONTAINERS_STORAGE_CONF are heeded as by buildah itself.
@@ -43,11 +44,13 @@ architecture() {
 }
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-binary=${1:-$root/target/dist/$(uname -m)-unknown-linux-gnu/release/ambassador}
+role=${ROLE:-ambassador}
+binary=${1:-$root/target/dist/$(uname -m)-unknown-linux-gnu/release/$role}
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
-image=${2:-remora/ambassador:$version}
+image=${2:-remora/$role:$version}
 authorities=${CA_BUNDLE-/etc/ssl/certs/ca-certificates.crt}
 
+[ -f "$root/deploy/$role.Containerfile" ] || fail "there is no role $role"
 [ $# -le 2 ] || fail "usage: image.sh [BINARY [IMAGE]]"
 command -v buildah >/dev/null || fail "buildah is missing: install the package buildah"
 be_static
@@ -60,20 +63,20 @@ trap 'rm -rf "$staged"' EXIT
 trap 'exit 1' HUP INT TERM
 # What the image holds, with the rights that it has there: everybody reads, nobody writes.
 mkdir -p "$staged/image"
-cp "$binary" "$staged/image/ambassador"
+cp "$binary" "$staged/image/$role"
 if [ -n "$authorities" ]; then
     mkdir -p "$staged/image/etc/ssl/certs"
     cp "$authorities" "$staged/image/etc/ssl/certs/ca-certificates.crt"
 fi
 chmod -R u=rwX,go=rX "$staged/image"
-chmod 0555 "$staged/image/ambassador"
+chmod 0555 "$staged/image/$role"
 
 # Nothing runs while the image is made, so the least isolation does. Where the preferred storage does not
 # work, as in many containers, plain folders do.
 export BUILDAH_ISOLATION="${BUILDAH_ISOLATION:-chroot}"
 buildah info >/dev/null 2>&1 || export STORAGE_DRIVER="${STORAGE_DRIVER:-vfs}"
 buildah build --quiet --layers=false --platform "linux/$architecture" \
-    --file "$root/deploy/ambassador.Containerfile" --iidfile "$staged/id" --tag "$image" "$staged/image" >/dev/null
+    --file "$root/deploy/$role.Containerfile" --iidfile "$staged/id" --tag "$image" "$staged/image" >/dev/null
 echo "$image"
 echo "id:   $(cat "$staged/id")"
 echo "size: $(buildah images --format '{{.Size}}' "$image")"

@@ -45,6 +45,9 @@
 //! # }
 //! ```
 //!
+//! [`Section`](config::Section) names the roles: `Section::Sidecar.parse(...)` reads the inbound one of the same
+//! grammar, and [`Handle::from_document`](runtime::Handle::from_document) runs what was read.
+//!
 //! Async code awaits [`ready`](runtime::Handle::ready) and [`drained`](runtime::Handle::drained), as
 //! [examples/embed.rs](../../../proxy-core/examples/embed.rs) does:
 //! `cargo run -p proxy-core --example embed`.

@@ -1,8 +1,11 @@
 //! Writes the YAML of a configuration file: ephemeral ports, two workers, everything logged.
 
+use crate::proxy::{AMBASSADOR, SIDECAR};
+
 /// A configuration file in the making; the default has no entry yet.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
+    role: Option<&'static str>,
     top: Vec<String>,
     entries: Vec<(String, String)>,
 }
@@ -11,6 +14,21 @@ impl Config {
     /// One entry named `users` that listens on an ephemeral port; `settings` is its other lines.
     pub fn of(settings: &str) -> Self {
         Self::default().and("users", settings)
+    }
+
+    /// The same of the sidecar: one entry named `web`.
+    pub fn of_sidecar(settings: &str) -> Self {
+        let role = Some(SIDECAR);
+        Self {
+            role,
+            ..Self::default()
+        }
+        .and("web", settings)
+    }
+
+    /// The role whose section the entries stand in.
+    pub fn role(&self) -> &'static str {
+        self.role.unwrap_or(AMBASSADOR)
     }
 
     /// Adds an entry.
@@ -46,7 +64,7 @@ impl Config {
         for line in &self.top {
             text += &format!("{line}\n");
         }
-        text += "ambassador:\n";
+        text += &format!("{}:\n", self.role());
         for (name, settings) in &self.entries {
             text += &format!("  {name}:\n");
             if !settings.contains("listen:") {

@@ -1,6 +1,6 @@
 //! What a black-box test needs around the binary under test, one subject a file.
 
-/// The proxy under test: start, watch, signal, ask.
+/// The ambassador among the proxies.
 pub mod ambassador;
 /// A headless browser with a page of its own.
 pub mod browser;
@@ -38,6 +38,8 @@ pub mod origin;
 pub mod process;
 /// One test under one deadline, and waiting for events.
 pub mod promise;
+/// The proxy under test, of any role: start, watch, signal, ask.
+pub mod proxy;
 /// TCP upstreams that follow a script, byte by byte.
 pub mod scripted;
 /// The Rust sources of the workspace.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::ambassador::built_beside;
 use crate::promise::expect;
+use crate::proxy::built_beside;
 
 /// A running upstream process; it is killed when the value is dropped.
 #[derive(Debug)]

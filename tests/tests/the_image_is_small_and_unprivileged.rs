@@ -61,6 +61,28 @@ fn what_cannot_run_in_an_empty_image_is_refused() {
     }
     let said = refused(&mut bench.script(&[Path::new("a"), Path::new("b"), Path::new("c")]));
     assert!(said.contains("usage"), "{said}");
+    let arguments: [&Path; 2] = [&bench.binary, Path::new(IMAGE)];
+    let said = refused(bench.script(&arguments).env("ROLE", "nobody"));
+    assert!(said.contains("there is no role nobody"), "{said}");
+}
+
+#[test]
+fn each_role_has_an_image_of_its_own() {
+    let Some(bench) = Bench::new() else { return };
+    let arguments: [&Path; 2] = [&bench.binary, Path::new(IMAGE)];
+    done(
+        bench
+            .script(&arguments)
+            .env("ROLE", "sidecar")
+            .env("CA_BUNDLE", ""),
+    );
+    let image = bench.unpack();
+    assert_eq!(image.config["config"]["Entrypoint"], json!(["/sidecar"]));
+    assert_eq!(
+        image.config["config"]["ExposedPorts"],
+        json!({"15010/tcp": {}})
+    );
+    assert_eq!(image.files, ["-r-xr-xr-x 0/0 sidecar"]);
 }
 
 /// A folder with a static binary, a file of authorities, and a storage for images of its own.

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::cargo::{AMBASSADOR, cargo, root, target};
 use crate::{dist, packages, step};
@@ -28,7 +28,11 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     }
     packages::ensure(&packages::FOR_BENCH)?;
     if !is_set("--binary") && measures_ambassador(words) {
-        command.env("REMORA_AMBASSADOR", dist::build(true)?);
+        let built = dist::build(true, &[AMBASSADOR])?;
+        command.env(
+            "REMORA_AMBASSADOR",
+            built.first().context("nothing was built")?,
+        );
     }
     step::run("bench", &mut command)
 }

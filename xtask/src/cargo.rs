@@ -11,6 +11,9 @@ use crate::step;
 /// The package and program of the outbound proxy.
 pub(crate) const AMBASSADOR: &str = "ambassador";
 
+/// The packages of all roles; each has one program of the same name.
+pub(crate) const ROLES: [&str; 2] = [AMBASSADOR, "sidecar"];
+
 /// `cargo WORDS...` in the root of the workspace.
 pub(crate) fn cargo(words: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -35,17 +38,22 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
-/// Builds the ambassador in the development profile and returns where it is.
-pub(crate) fn ambassador() -> Result<PathBuf> {
-    step::run(
-        "build the ambassador",
-        &mut cargo(&["build", "--package", AMBASSADOR]),
-    )?;
-    let program = target()?.join("debug").join(AMBASSADOR);
-    if !program.is_file() {
-        bail!("the ambassador was built, but not to {}", program.display());
+/// Builds the programs of all roles in the development profile, and returns where each is.
+pub(crate) fn programs() -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut command = cargo(&["build"]);
+    for role in ROLES {
+        command.args(["--package", role]);
     }
-    Ok(program)
+    step::run("build the programs", &mut command)?;
+    let folder = target()?.join("debug");
+    let program = |role| {
+        let program = folder.join(role);
+        if !program.is_file() {
+            bail!("the {role} was built, but not to {}", program.display());
+        }
+        Ok((role, program))
+    };
+    ROLES.into_iter().map(program).collect()
 }
 
 /// Runs the ambassador's demonstration.

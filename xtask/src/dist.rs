@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: the ambassador as one static file that needs nothing of the machine it runs on.
+//! `cargo xtask dist`: each role as one static file that needs nothing of the machine it runs on.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cargo::{AMBASSADOR, cargo, target};
+use crate::cargo::{ROLES, cargo, target};
 use crate::{profile, step};
 
 /// Where static programs are built, and with what.
@@ -30,21 +30,23 @@ pub(crate) struct Compiler {
     pub(crate) programs: PathBuf,
 }
 
-/// Builds the program and prints where it is and how large.
+/// Builds the programs of all roles and prints where they are and how large.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let guided = match words {
         [] => true,
         [word] if word == "--plain" => false,
-        _ => bail!("`dist` takes no argument but --plain, which builds once and without a profile"),
+        _ => bail!("`dist` takes no argument but --plain, which builds without a profile"),
     };
-    let program = build(guided)?;
-    let mebibytes = fs::metadata(&program)?.len() as f64 / (1024.0 * 1024.0);
-    println!("{}: {mebibytes:.1} MiB, static", program.display());
+    for program in build(guided, &ROLES)? {
+        let mebibytes = fs::metadata(&program)?.len() as f64 / (1024.0 * 1024.0);
+        println!("{}: {mebibytes:.1} MiB, static", program.display());
+    }
     Ok(())
 }
 
-/// Builds the program and checks that it is static.
-pub(crate) fn build(guided: bool) -> Result<PathBuf> {
+/// Builds the programs of these roles and checks that they are static. What guides them is the profile of the
+/// ambassador: it has the way of a request in common with every role.
+pub(crate) fn build(guided: bool, roles: &[&str]) -> Result<Vec<PathBuf>> {
     let build = Build {
         folder: target()?.join("dist"),
         compiler: Compiler::ask()?,
@@ -55,7 +57,14 @@ pub(crate) fn build(guided: bool) -> Result<PathBuf> {
         flag.push("-Cprofile-use=");
         flag.push(profile);
     }
-    let program = build.program("build the static ambassador", "", &flag)?;
+    let built = roles
+        .iter()
+        .map(|role| checked(build.program(role, "", &flag)?));
+    built.collect()
+}
+
+/// The program, if it starts and is static.
+fn checked(program: PathBuf) -> Result<PathBuf> {
     step::run("start it", Command::new(&program).arg("--version"))?;
     let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
     match interpreter(&bytes) {
@@ -69,26 +78,30 @@ pub(crate) fn build(guided: bool) -> Result<PathBuf> {
 }
 
 impl Build {
-    /// Builds the program in `below` the folder with one more flag for the compiler.
+    /// Builds the program of a role in `below` the folder with one more flag for the compiler.
     ///
     /// The target is named although it is the host, so that the flags do not reach build scripts and
     /// procedural macros, which cannot be static.
-    pub(crate) fn program(&self, what: &str, below: &str, flag: &OsStr) -> Result<PathBuf> {
+    pub(crate) fn program(&self, role: &str, below: &str, flag: &OsStr) -> Result<PathBuf> {
         let (host, folder) = (&self.compiler.host, self.folder.join(below));
         // Separated so that a folder's name may have a space. A program with an optimisation of its
         // own is not stripped by the profile.
-        let mut flags = OsString::from("-Ctarget-feature=+crt-static\x1f-Cstrip=symbols\x1f");
+        let mut flags = OsString::from("-Ctarget-feature=+crt-static\x1f-Cstrip=symbols");
         for argument in self.compiler.smaller() {
-            flags.push(format!("-Clink-arg=-Wl,{argument}\x1f"));
+            flags.push(format!("\x1f-Clink-arg=-Wl,{argument}"));
         }
-        flags.push(flag);
-        let mut command = cargo(&["build", "--release", "--package", AMBASSADOR]);
+        if !flag.is_empty() {
+            flags.push("\x1f");
+            flags.push(flag);
+        }
+        let mut command = cargo(&["build", "--release", "--package", role]);
         command
             .args(["--target", host, "--target-dir"])
             .arg(&folder)
             .env("CARGO_ENCODED_RUSTFLAGS", flags);
-        step::run(what, &mut command)?;
-        Ok(folder.join(host).join("release").join(AMBASSADOR))
+        let what = format!("build the static {role} {below}");
+        step::run(what.trim_end(), &mut command)?;
+        Ok(folder.join(host).join("release").join(role))
     }
 }
 

@@ -17,15 +17,15 @@ use anyhow::{Result, bail};
 const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
-  test [FILTER] [-- ARGS]  install what the tests need, build the ambassador, run all tests
+  test [FILTER] [-- ARGS]  install what the tests need, build the programs, run all tests
                            (or those whose name contains FILTER; ARGS go to the test programs)
   lint                     rustfmt, clippy, rustdoc and cargo-deny, warnings as errors
   ci                       test, then lint
   demo [ARGS]              the ambassador's demonstration
   bench [OPTIONS]          measure the ambassador beside HAProxy, nginx and Envoy (see bench --help)
   bench gray [OPTIONS]     the same while one of three endpoints fails (see bench gray --help)
-  dist [--plain]           a static release binary in target/dist, guided by a profile that is taken
-                           first (two builds and a minute of load), or --plain, in one build
+  dist [--plain]           a static release binary of each role in target/dist, guided by a profile that is
+                           taken first (a build more and a minute of load), or --plain, without
 
 With CI=true in the environment, a component that is missing is a failure and not a remark.";
 

@@ -12,11 +12,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cargo::cargo;
+use crate::cargo::{AMBASSADOR, cargo};
 use crate::dist::Build;
 use crate::{is_ci, packages, step};
 
-/// Builds a program that counts, runs it, and returns the profile; none where the tool that merges
+/// Builds an ambassador that counts, runs it, and returns the profile; none where the tool that merges
 /// counts is missing. A profile of the same program is taken again.
 pub(crate) fn take(build: &Build) -> Result<Option<PathBuf>> {
     let Some(merger) = merger(build)? else {
@@ -25,7 +25,7 @@ pub(crate) fn take(build: &Build) -> Result<Option<PathBuf>> {
     let counts = build.folder.join("counts");
     let mut generate = OsString::from("-Cprofile-generate=");
     generate.push(&counts);
-    let program = build.program("build the ambassador that counts", "counting", &generate)?;
+    let program = build.program(AMBASSADOR, "counting", &generate)?;
     let profile = build
         .folder
         .join(format!("{:016x}.profdata", fingerprint(&program)?));
@@ -59,7 +59,7 @@ fn train(build: &Build, program: &Path) -> Result<()> {
     ]);
     bench.args([
         "--proxies",
-        "ambassador",
+        AMBASSADOR,
         "--reps",
         "1",
         "--seconds",

@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 
-use crate::cargo::{ambassador, cargo};
+use crate::cargo::{cargo, programs};
 use crate::{packages, step};
 
-/// Installs what is missing, builds the ambassador and the library's examples, and runs the workspace's tests with them.
+/// Installs what is missing, builds the programs and the library's examples, and runs the workspace's tests with them.
 ///
-/// The tests find the program by `REMORA_AMBASSADOR`, and the examples beside themselves.
+/// The tests find the programs by `REMORA_AMBASSADOR` and `REMORA_SIDECAR`, and the examples beside themselves.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     packages::ensure(&packages::FOR_TESTS)?;
-    let program = ambassador()?;
+    let programs = programs()?;
     // Of the whole workspace, as the tests are: so both are built with the same features, once.
     step::run(
         "build the examples",
@@ -21,6 +21,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         // One failure must not hide another.
         command.arg("--no-fail-fast");
     }
-    command.args(words).env("REMORA_AMBASSADOR", program);
+    command.args(words);
+    for (role, program) in programs {
+        command.env(format!("REMORA_{}", role.to_ascii_uppercase()), program);
+    }
     step::run("test", &mut command)
 }

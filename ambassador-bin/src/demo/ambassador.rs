@@ -11,7 +11,7 @@ use proxy_core::config;
 use proxy_core::runtime::{self, Handle};
 
 use super::table::Ejected;
-use crate::Failure;
+use proxy_cli::Failure;
 
 /// The entry's name.
 const ENTRY: &str = "shop";

@@ -16,7 +16,7 @@ use super::side::Side;
 use super::table::{Picture, Row};
 use super::tally::Tally;
 use super::workload::{self, RATE};
-use crate::Failure;
+use proxy_cli::Failure;
 
 /// How often the demo looks whether something is to be done or told.
 const LOOK: Duration = Duration::from_millis(20);

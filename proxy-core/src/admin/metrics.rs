@@ -116,7 +116,7 @@ fn request_families(families: &mut Families, name: &str, totals: &Totals) {
         let labels = [("entry", name), ("direction", direction)];
         families.counter(
             "remora_bytes_total",
-            "Body bytes exchanged with the workload.",
+            "Body bytes exchanged downstream.",
             &labels,
             bytes.load(Relaxed),
         );
@@ -184,21 +184,21 @@ fn connection_families(families: &mut Families, name: &str, totals: &Totals) {
     let downstream = totals.downstream_connections.load(Relaxed) as f64;
     families.gauge(
         "remora_downstream_connections",
-        "Open connections of the workload.",
+        "Open downstream connections.",
         &labels,
         downstream,
     );
     let accepted = totals.downstream_accepted.load(Relaxed);
     families.counter(
         "remora_downstream_connections_total",
-        "Connections of the workload accepted.",
+        "Downstream connections accepted.",
         &labels,
         accepted,
     );
     let errors = totals.downstream_errors.load(Relaxed);
     families.counter(
         "remora_downstream_errors_total",
-        "Connections of the workload that broke the protocol.",
+        "Downstream connections that broke the protocol.",
         &labels,
         errors,
     );

@@ -166,7 +166,7 @@ const MISDIRECTED: &str = "this address of the machine itself is called by a for
 const INDEX: &str = "GET / /live /livez /readyz /metrics /config, POST /reload /drain\n";
 
 fn ready(view: &View) -> Response<Full<Bytes>> {
-    let waiting = view.lifecycle.unready();
+    let waiting = view.unready();
     if waiting.is_empty() {
         return text(StatusCode::OK, "ready\n");
     }

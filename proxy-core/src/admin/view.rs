@@ -32,6 +32,8 @@ pub struct EntryView {
     pub is_tcp: bool,
     /// Whether its endpoints are asked how they are.
     pub is_checked: bool,
+    /// Whether the process is ready only while one of its endpoints passes its checks.
+    pub gates: bool,
     /// Where it listens, as the file says.
     pub listens: Vec<SocketAddr>,
     /// What its targets are called.
@@ -72,4 +74,30 @@ pub struct View {
     pub places: Places,
     /// Where requests to act go.
     pub asked: mpsc::UnboundedSender<Asked>,
+}
+
+impl View {
+    /// What readiness waits for: nothing when ready.
+    pub fn unready(&self) -> Vec<String> {
+        let mut waiting = self.lifecycle.unready();
+        let entries = self.entries.load();
+        waiting.extend(entries.iter().filter_map(EntryView::unwell));
+        waiting
+    }
+}
+
+impl EntryView {
+    /// Why its endpoints keep the process from being ready.
+    fn unwell(&self) -> Option<String> {
+        let endpoints = self.endpoints.endpoints();
+        if !self.gates || endpoints.iter().any(|endpoint| endpoint.is_proven()) {
+            return None;
+        }
+        let complaint = endpoints.iter().find_map(|endpoint| endpoint.complaint());
+        let name = self.telemetry.name();
+        Some(match complaint {
+            Some(complaint) => format!("{name} (the workload fails its health check: {complaint})"),
+            None => format!("{name} (the workload has passed no health check yet)"),
+        })
+    }
 }

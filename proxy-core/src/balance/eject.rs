@@ -50,6 +50,8 @@ pub(super) struct Health {
     cause: AtomicU8,
     /// Whether it is out by its checks, and how many of those in a row say otherwise.
     unhealthy: AtomicBool,
+    /// Whether it has ever passed one.
+    passed: AtomicBool,
     contrary: AtomicU32,
     answers: Answers,
 }
@@ -74,6 +76,7 @@ impl Health {
             ejected_until: AtomicU64::new(0),
             cause: AtomicU8::new(0),
             unhealthy: AtomicBool::new(false),
+            passed: AtomicBool::new(false),
             contrary: AtomicU32::new(0),
             answers: Answers::default(),
         }
@@ -84,8 +87,16 @@ impl Health {
         self.unhealthy.load(Relaxed)
     }
 
+    /// Whether it has passed a check, and is not out by later ones.
+    pub(super) fn is_proven(&self) -> bool {
+        self.passed.load(Relaxed) && !self.is_unhealthy()
+    }
+
     /// Notes a check; true when it changes whether the endpoint is out.
     pub(super) fn checked(&self, well: bool, params: &CheckParams) -> bool {
+        if well {
+            self.passed.store(true, Relaxed);
+        }
         if well != self.is_unhealthy() {
             self.contrary.store(0, Relaxed);
             return false;

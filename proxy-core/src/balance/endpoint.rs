@@ -111,6 +111,11 @@ impl Endpoint {
         self.health.is_unhealthy()
     }
 
+    /// Whether it has passed a health check, and its checks do not say that it is out.
+    pub fn is_proven(&self) -> bool {
+        self.health.is_proven()
+    }
+
     /// What it takes; one that is ejected and fails its checks is first of all ejected.
     pub fn standing(&self, params: Option<&EjectParams>) -> Standing {
         let now = Instant::now();

@@ -1,7 +1,10 @@
 //! A configuration together with the places of its values.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use super::{
-    Config, Error, Mirror, OrOff, Scheme,
+    Config, Entry, EntryName, Error, Inbound, Mirror, OrOff, PathPolicy, Retry, Scheme, Section,
     errors::{Place, Spot},
     tree::Source,
 };
@@ -11,6 +14,8 @@ use super::{
 pub struct Document {
     /// The configuration with every default filled in.
     pub config: Config,
+    /// The section that was read; those of other roles are empty in the configuration.
+    pub(crate) section: Section,
     /// The file, unless flags alone made the configuration.
     pub(crate) source: Option<Source>,
     /// The flags that made a value: the value's path, and the flag as it was written.
@@ -18,6 +23,36 @@ pub struct Document {
 }
 
 impl Document {
+    /// A document of the role's defaults, without an entry.
+    pub(crate) fn of(section: Section) -> Self {
+        Self {
+            config: Config::of(section),
+            section,
+            ..Self::default()
+        }
+    }
+
+    /// The role that it is for.
+    pub fn section(&self) -> Section {
+        self.section
+    }
+
+    /// The entries of its section by name; an inbound one is the outbound one that does the same.
+    pub fn entries(&self) -> Vec<(&EntryName, Cow<'_, Entry>)> {
+        match self.section {
+            Section::Ambassador => {
+                let all = self.config.ambassador.iter();
+                all.map(|(name, entry)| (name, Cow::Borrowed(entry)))
+                    .collect()
+            }
+            Section::Sidecar => {
+                let all = self.config.sidecar.iter();
+                all.map(|(name, entry)| (name, Cow::Owned(entry.entry())))
+                    .collect()
+            }
+        }
+    }
+
     /// An error at the place of a value, or of the nearest part around it that was written.
     ///
     /// The path names the keys from the root, as in `["ambassador", "users", "to"]`; an item of a
@@ -43,11 +78,37 @@ impl Document {
             if entry.to.scheme().is_some_and(Scheme::is_tls) {
                 entry.tls.get_or_insert_default();
             }
-            let of_paths = entry.paths.values_mut();
-            let of_paths = of_paths.filter_map(|policy| policy.mirror.as_mut());
-            for mirror in std::iter::once(&mut entry.mirror).chain(of_paths) {
-                if let OrOff::On(mirror) = mirror {
-                    complete_mirror(mirror);
+            complete_mirrors(&mut entry.mirror, &mut entry.paths);
+        }
+        for entry in self.config.sidecar.values_mut() {
+            complete_mirrors(&mut entry.mirror, &mut entry.paths);
+        }
+    }
+
+    /// Gives what the file does not say the defaults of its role, where these differ from those of the
+    /// types.
+    pub(crate) fn fill_in(&mut self) {
+        let (section, Some(source)) = (self.section, &self.source) else {
+            return;
+        };
+        let defaults = Config::of(section);
+        if !source.has(&["admin"]) {
+            self.config.admin = defaults.admin;
+        }
+        if !source.has(&["drain", "delay"]) {
+            self.config.drain.delay = defaults.drain.delay;
+        }
+        for (name, entry) in &mut self.config.sidecar {
+            let at = [section.as_str(), name.as_str()];
+            let of_paths = entry.paths.iter_mut().filter_map(|(path, policy)| {
+                Some((vec!["paths", path.as_str()], policy.retry.as_mut()?))
+            });
+            for (below, retry) in std::iter::once((vec![], &mut entry.retry)).chain(of_paths) {
+                let on = [&at[..], &below, &["retry", "on"]].concat();
+                if let OrOff::On(Retry { on: retried, .. }) = retry
+                    && !source.has(&on)
+                {
+                    *retried = Inbound::retried();
                 }
             }
         }
@@ -94,6 +155,16 @@ impl Document {
             .filter(|(made, _)| covers(made))
             .max_by_key(|(made, _)| made.len());
         nearest.map(|(_, flag)| flag.as_str())
+    }
+}
+
+fn complete_mirrors(own: &mut OrOff<Mirror>, paths: &mut BTreeMap<String, PathPolicy>) {
+    let of_paths = paths.values_mut();
+    let of_paths = of_paths.filter_map(|policy| policy.mirror.as_mut());
+    for mirror in std::iter::once(own).chain(of_paths) {
+        if let OrOff::On(mirror) = mirror {
+            complete_mirror(mirror);
+        }
     }
 }
 

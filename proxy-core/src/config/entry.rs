@@ -77,7 +77,7 @@ pub struct Entry {
     pub max_headers: Size,
 }
 
-const fn default_max_headers() -> Size {
+pub(super) const fn default_max_headers() -> Size {
     Size::from_kib(64)
 }
 

@@ -3,13 +3,15 @@
 use std::str::FromStr;
 
 use super::{
-    Document, Entry, EntryName, Error, Errors, Invalid, ListenAddress, To, Url, errors::Place,
-    validate::validate,
+    Document, Entry, EntryName, Error, Errors, Inbound, InboundAddress, Invalid, ListenAddress,
+    Section, To, Url, errors::Place, validate::validate,
 };
 
 /// The flags that make or change a configuration, as they were written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
+    /// The role that they are for.
+    pub section: Section,
     /// `--listen`, in order; the n-th belongs to the n-th `--to`.
     pub listen: Vec<String>,
     /// `--to`, in order.
@@ -31,13 +33,20 @@ impl Flags {
     /// A flag is wrong, or there is no pair of `--listen` and `--to`.
     pub fn document(&self) -> Result<Document, Errors> {
         if self.listen.is_empty() && self.to.is_empty() {
-            let help = "name a file with `-c FILE`, or write `--listen localhost:9000 --to http://users:8080`";
+            let help = match self.section {
+                Section::Ambassador => {
+                    "name a file with `-c FILE`, or write `--listen localhost:9000 --to http://users:8080`"
+                }
+                Section::Sidecar => {
+                    "name a file with `-c FILE`, or write `--listen :8443 --to http://localhost:8080`"
+                }
+            };
             let place = Place::Flag {
                 flag: "--listen".to_owned(),
             };
             return Err(Error::new("there is nothing to serve", help, place).into());
         }
-        self.apply(Document::default())
+        self.apply(Document::of(self.section))
     }
 
     /// A document with what these flags say on top: entries named `default`, `default-2` and so
@@ -121,7 +130,13 @@ impl Change {
         let Ok(key) = name.parse::<EntryName>() else {
             return;
         };
-        if self.document.config.ambassador.contains_key(&key) {
+        let section = self.document.section.as_str();
+        let taken = self
+            .document
+            .entries()
+            .iter()
+            .any(|(name, _)| **name == key);
+        if taken {
             let message = format!("the file has an entry `{name}` already");
             return self.wrong(
                 shown("--listen", listen),
@@ -129,18 +144,32 @@ impl Change {
                 "rename the entry in the file",
             );
         }
-        let address: Option<ListenAddress> =
-            self.value("--listen", listen, &["ambassador", name, "listen"]);
-        let url: Option<Url> = self.value("--to", to, &["ambassador", name, "to"]);
-        self.document
-            .flags
-            .push((path(&["ambassador", name]), shown("--listen", listen)));
-        if let (Some(address), Some(url)) = (address, url) {
-            self.document
-                .config
-                .ambassador
-                .insert(key, Entry::new(address, To::from(url)));
+        let at = [section, name, "listen"];
+        match self.document.section {
+            Section::Ambassador => {
+                let address: Option<ListenAddress> = self.value("--listen", listen, &at);
+                if let Some((address, url)) = address.zip(self.url(name, listen, to)) {
+                    let entry = Entry::new(address, To::from(url));
+                    self.document.config.ambassador.insert(key, entry);
+                }
+            }
+            Section::Sidecar => {
+                let address: Option<InboundAddress> = self.value("--listen", listen, &at);
+                if let Some((address, url)) = address.zip(self.url(name, listen, to)) {
+                    let entry = Inbound::new(address, url);
+                    self.document.config.sidecar.insert(key, entry);
+                }
+            }
         }
+    }
+
+    /// The `--to` of an entry; the whole entry comes from its `--listen`.
+    fn url(&mut self, name: &str, listen: &str, to: &str) -> Option<Url> {
+        let section = self.document.section.as_str();
+        let url = self.value("--to", to, &[section, name, "to"]);
+        let whole = (path(&[section, name]), shown("--listen", listen));
+        self.document.flags.push(whole);
+        url
     }
 
     fn optional<T: FromStr<Err = Invalid>>(

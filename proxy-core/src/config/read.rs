@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read, path::Path};
 
 use super::{
-    Config, Document, Error, Errors,
+    Config, Document, Error, Errors, Section,
     errors::{Place, Spot},
     tree::Source,
     validate::validate,
@@ -12,17 +12,50 @@ use super::{
 /// The most bytes of a file: 1 MiB.
 const MOST_BYTES: usize = 1 << 20;
 
-/// Reads a configuration from a file, of at most 1 MiB.
+impl Section {
+    /// Reads the configuration of this role from a file, of at most 1 MiB.
+    ///
+    /// `env` reads a variable of the environment, for `${NAME}`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its content is wrong: see [`Section::parse`].
+    pub fn read(
+        self,
+        path: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Document, Errors> {
+        self.parse(&text_of(path)?, &path.display().to_string(), env)
+    }
+
+    /// Reads the configuration of this role from text; `file` is the name that errors show. What other
+    /// roles' sections hold is passed over.
+    ///
+    /// `env` reads a variable of the environment, for `${NAME}`.
+    ///
+    /// # Errors
+    /// Every mistake in the text, up to 50: those of the YAML itself come alone, then unknown,
+    /// duplicate and missing keys, values that do not fit, and rules that join several values.
+    pub fn parse(
+        self,
+        text: &str,
+        file: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Document, Errors> {
+        parse_section(self, text, file, env)
+    }
+}
+
+/// Reads the ambassador's configuration from a file, of at most 1 MiB.
 ///
 /// `env` reads a variable of the environment, for `${NAME}`.
 ///
 /// # Errors
 /// The file cannot be read, or its content is wrong: see [`parse`].
 pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Document, Errors> {
-    parse(&text_of(path)?, &path.display().to_string(), env)
+    Section::Ambassador.read(path, env)
 }
 
-/// Reads a configuration from bytes, which must be UTF-8.
+/// Reads the ambassador's configuration from bytes, which must be UTF-8.
 ///
 /// # Errors
 /// The bytes are not UTF-8, or the text is wrong: see [`parse`].
@@ -65,14 +98,20 @@ fn decoded<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, Errors> {
     })
 }
 
-/// Reads a configuration from text; `file` is the name that errors show.
-///
-/// `env` reads a variable of the environment, for `${NAME}`.
+/// Reads the ambassador's configuration from text: [`Section::parse`] of the role that embedders run.
 ///
 /// # Errors
-/// Every mistake in the text, up to 50: those of the YAML itself come alone, then unknown,
-/// duplicate and missing keys, values that do not fit, and rules that join several values.
+/// The text is wrong: see [`Section::parse`].
 pub fn parse(
+    text: &str,
+    file: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Document, Errors> {
+    Section::Ambassador.parse(text, file, env)
+}
+
+fn parse_section(
+    section: Section,
     text: &str,
     file: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -86,28 +125,46 @@ pub fn parse(
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut errors = Vec::new();
-    let mut source = Source::new(file, text, env, &mut errors)?;
+    let mut source = Source::of(Some(section), file, text, env, &mut errors)?;
     if source.is_empty() {
-        return Err(whole(file, "the file holds no settings", EMPTY_HELP));
+        return Err(whole(
+            file,
+            "the file holds no settings",
+            empty_help(section),
+        ));
     }
     let config = source.read::<Config>(&mut errors);
     if let Some(config) = config {
         let mut document = Document {
             config,
+            section,
             source: Some(source),
             flags: Vec::new(),
         };
+        document.fill_in();
         document.complete();
         errors.extend(validate(&document));
         Errors::check(errors)?;
         return Ok(document);
     }
     Errors::check(errors)?;
-    Err(whole(file, "the file holds no settings", EMPTY_HELP))
+    Err(whole(
+        file,
+        "the file holds no settings",
+        empty_help(section),
+    ))
 }
 
-const EMPTY_HELP: &str =
-    "write an entry, like `ambassador: {users: {listen: localhost:9000, to: http://users:8080}}`";
+const fn empty_help(section: Section) -> &'static str {
+    match section {
+        Section::Ambassador => {
+            "write an entry, like `ambassador: {users: {listen: localhost:9000, to: http://users:8080}}`"
+        }
+        Section::Sidecar => {
+            "write an entry, like `sidecar: {web: {listen: :8443, to: http://localhost:8080}}`"
+        }
+    }
+}
 
 fn whole(file: &str, message: impl Into<String>, help: &str) -> Errors {
     Error::new(

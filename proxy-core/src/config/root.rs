@@ -8,7 +8,9 @@ use serde::{
     de::{self, IgnoredAny, Visitor},
 };
 
-use super::{Count, DnsServer, Duration, Entry, EntryName, Invalid, ListenAddress, OrOff};
+use super::{
+    Count, DnsServer, Duration, Entry, EntryName, Inbound, Invalid, ListenAddress, OrOff, Section,
+};
 
 /// The configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,7 +21,8 @@ use super::{Count, DnsServer, Duration, Entry, EntryName, Invalid, ListenAddress
     expecting = "a map of settings"
 )]
 pub struct Config {
-    /// Where the admin interface listens, or `off`. Default: `localhost:15000`.
+    /// Where the admin interface listens, or `off`. Default: `localhost:15000`, of the sidecar
+    /// `localhost:15010`.
     pub admin: OrOff<ListenAddress>,
     /// How many threads serve: `auto` (the CPUs that the cgroup allows) or 1 to 1024.
     /// Default: `auto`.
@@ -33,10 +36,11 @@ pub struct Config {
     /// Whom to ask for names.
     pub dns: Dns,
     /// The outbound role: the entries by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ambassador: BTreeMap<EntryName, Entry>,
-    /// The inbound role's section, ignored here.
-    #[serde(skip_serializing)]
-    pub sidecar: Ignored,
+    /// The inbound role: the entries by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sidecar: BTreeMap<EntryName, Inbound>,
     /// The translation role's section, ignored here.
     #[serde(skip_serializing)]
     pub adapter: Ignored,
@@ -46,28 +50,33 @@ pub struct Config {
 }
 
 impl Config {
-    /// The sections whose content is neither read nor checked.
-    pub(crate) const IGNORED: [&'static str; 3] = ["sidecar", "adapter", "ingress"];
-}
-
-impl Default for Config {
-    fn default() -> Self {
+    /// The configuration of a role without an entry.
+    pub fn of(section: Section) -> Self {
         Self {
-            admin: OrOff::On(ListenAddress::localhost(15000)),
+            admin: OrOff::On(section.admin()),
             workers: Workers::default(),
             access_log: AccessLog::default(),
             explain: Explain::default(),
-            drain: Drain::default(),
+            drain: Drain {
+                delay: section.drain_delay(),
+                ..Drain::default()
+            },
             dns: Dns::default(),
             ambassador: BTreeMap::new(),
-            sidecar: Ignored,
+            sidecar: BTreeMap::new(),
             adapter: Ignored,
             ingress: Ignored,
         }
     }
 }
 
-/// A section of another role: anything may stand in it, nothing of it is kept.
+impl Default for Config {
+    fn default() -> Self {
+        Self::of(Section::default())
+    }
+}
+
+/// A section of a role that is yet to come: anything may stand in it, nothing of it is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ignored;
 
@@ -234,7 +243,8 @@ impl FromStr for AccessLog {
     expecting = "a map of durations"
 )]
 pub struct Drain {
-    /// How long listeners keep accepting after readiness goes false. Default: `0s`.
+    /// How long listeners keep accepting after readiness goes false. Default: `0s`, of the
+    /// sidecar `5s`.
     pub delay: Duration,
     /// How long requests under way may take to finish after that. Default: `30s`.
     pub timeout: Duration,

@@ -1,19 +1,23 @@
 //! The rules that join several values, or bind a value in one place only.
 
 use super::{
-    Alpn, Balance, Discover, Document, Duration, Entry, Error, HashOn, Hedge, Host, Inject, Limit,
-    ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To, listen::Taken,
+    Alpn, Balance, Discover, Document, Duration, Entry, Error, HashOn, Hedge, Host, Inbound,
+    Inject, Limit, ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To, listen::Taken,
 };
 
 /// Checks a document. Values that were reported before are passed over.
 pub(crate) fn validate(document: &Document) -> Vec<Error> {
     let mut check = Check {
         document,
+        section: document.section().as_str(),
         errors: Vec::new(),
     };
     check.above_zero(&["dns", "timeout"], document.config.dns.timeout, "");
-    for (name, entry) in &document.config.ambassador {
-        check.entry(name.as_str(), entry);
+    for (name, entry) in document.entries() {
+        check.entry(name.as_str(), &entry);
+    }
+    for (name, entry) in &document.config.sidecar {
+        check.inbound(name.as_str(), entry);
     }
     check.listeners();
     check.errors
@@ -21,6 +25,8 @@ pub(crate) fn validate(document: &Document) -> Vec<Error> {
 
 struct Check<'d> {
     document: &'d Document,
+    /// The key that the entries stand below.
+    section: &'static str,
     errors: Vec<Error>,
 }
 
@@ -33,14 +39,15 @@ impl Check<'_> {
     }
 
     fn entry(&mut self, name: &str, entry: &Entry) {
+        let section = self.section;
         let at = |keys: &[&'static str]| -> Vec<String> {
-            ["ambassador", name]
+            [section, name]
                 .iter()
                 .chain(keys)
                 .map(ToString::to_string)
                 .collect()
         };
-        self.targets(&["ambassador", name], &entry.to, entry.discover.as_ref());
+        self.targets(&[self.section, name], &entry.to, entry.discover.as_ref());
         let timeout = &entry.timeout;
         let off = ", or `off` for no limit";
         self.limit(&at(&["timeout", "request"]), &timeout.request, off);
@@ -58,16 +65,42 @@ impl Check<'_> {
         }
         self.backoff(name, entry);
         self.hash(name, entry);
-        self.tls(&["ambassador", name], &entry.to, entry.tls.as_ref());
+        self.tls(&[self.section, name], &entry.to, entry.tls.as_ref());
         self.health(name, entry);
         self.policies(name, entry);
         if entry.max_headers < Size::from_kib(1) || entry.max_headers > Size::from_kib(1024) {
             let message = format!("{} is out of range", entry.max_headers);
             self.wrong(
-                &["ambassador", name, "max-headers"],
+                &[self.section, name, "max-headers"],
                 message,
                 "write a size from `1KiB` to `1MiB`",
             );
+        }
+    }
+
+    /// The rules of what an inbound entry does not share with an outbound one.
+    fn inbound(&mut self, name: &str, entry: &Inbound) {
+        let scheme = entry.to.scheme;
+        if scheme.is_tls() {
+            let plain = if scheme.is_http() { "http" } else { "tcp" };
+            let message = format!("`{scheme}` is not spoken to a workload of the same pod");
+            let help = format!("write `{plain}://{}`", entry.to.authority());
+            self.wrong(&[self.section, name, "to"], message, help);
+        }
+        if !scheme.is_http() && entry.forwarded != OrOff::default() {
+            let message = "`forwarded` is about requests, and this entry carries bytes";
+            self.wrong(&[self.section, name, "forwarded"], message, "leave it out");
+        }
+        for (path, policy) in &entry.paths {
+            if policy
+                .hedge
+                .as_ref()
+                .is_some_and(|hedge| *hedge != OrOff::Off)
+            {
+                let at = [self.section, name, "paths", path, "hedge"];
+                let message = "there is only one workload, and a second try would meet it again";
+                self.wrong(&at, message, "leave it out");
+            }
         }
     }
 
@@ -126,8 +159,8 @@ impl Check<'_> {
             return;
         };
         let [least, most] = [
-            ["ambassador", name, "retry", "backoff"],
-            ["ambassador", name, "retry", "max-backoff"],
+            [self.section, name, "retry", "backoff"],
+            [self.section, name, "retry", "max-backoff"],
         ];
         if retry.max_backoff >= retry.backoff || self.document.is_wrong(&least) {
             return;
@@ -160,7 +193,8 @@ impl Check<'_> {
         let OrOff::On(health) = &entry.health else {
             return;
         };
-        let at = |key: &'static str| ["ambassador", name, "health", key];
+        let section = self.section;
+        let at = |key: &'static str| [section, name, "health", key];
         self.above_zero(&at("every"), health.every, "");
         self.above_zero(&at("timeout"), health.timeout, "");
         let scheme = entry.to.scheme();
@@ -211,13 +245,13 @@ impl Check<'_> {
         ] {
             if is_set && !of_http {
                 let message = format!("`{key}` is about requests, and this entry carries bytes");
-                self.wrong(&["ambassador", name, key], message, "leave it out");
+                self.wrong(&[self.section, name, key], message, "leave it out");
             }
         }
-        self.made_for(&["ambassador", name], &entry.hedge, &entry.inject);
-        self.mirror(&["ambassador", name], entry.mirror.on());
+        self.made_for(&[self.section, name], &entry.hedge, &entry.inject);
+        self.mirror(&[self.section, name], entry.mirror.on());
         for (path, policy) in &entry.paths {
-            let at = ["ambassador", name, "paths", path];
+            let at = [self.section, name, "paths", path];
             let is_path = path.starts_with('/') && !path.contains(['?', '#', ' ']);
             if !is_path || path.parse::<http::Uri>().is_err() {
                 let help = "write one like `/reports`, without a query";
@@ -319,7 +353,7 @@ impl Check<'_> {
         );
         if of_http && !entry.to.scheme().is_none_or(Scheme::is_http) {
             let message = "a TCP connection has neither headers nor cookies";
-            let path = ["ambassador", name, "balance"];
+            let path = [self.section, name, "balance"];
             self.wrong(&path, message, "write `{hash: source}`");
         }
     }
@@ -332,8 +366,8 @@ impl Check<'_> {
         if let OrOff::On(admin) = config.admin {
             all.push((vec!["admin"], admin));
         }
-        for (name, entry) in &config.ambassador {
-            all.push((vec!["ambassador", name.as_str(), "listen"], entry.listen));
+        for (name, entry) in self.document.entries() {
+            all.push((vec![self.section, name.as_str(), "listen"], entry.listen));
         }
         all.sort_by_cached_key(|(path, _)| {
             let spot = self.document.spot(path);

@@ -16,6 +16,7 @@ use http::{Method, Request, Response, StatusCode, Version};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::forwarded::is_claim;
 use super::http1::Handover;
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
@@ -272,7 +273,8 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     .contains(&name)
 }
 
-/// Fields that `Connection` cannot take away from the next hop: the message would change its meaning.
+/// Fields that `Connection` cannot take away from the next hop: the message would change its meaning, or
+/// its sender.
 fn is_protected(name: &HeaderName) -> bool {
     use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
     [
@@ -283,6 +285,7 @@ fn is_protected(name: &HeaderName) -> bool {
         &CONTENT_TYPE,
     ]
     .contains(&name)
+        || is_claim(name)
 }
 
 fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
@@ -334,8 +337,9 @@ mod tests {
         let headers = cleaned(&[
             ("host", "a"),
             ("connection", "close, X-Mine"),
-            ("connection", "host"),
+            ("connection", "host, x-forwarded-for, Forwarded"),
             ("x-mine", "1"),
+            ("x-forwarded-for", "192.0.2.1"),
             ("keep-alive", "timeout=5"),
             ("te", "gzip, trailers"),
             ("x-other", "2"),
@@ -345,7 +349,15 @@ mod tests {
             .map(|(n, v)| format!("{n}: {}", v.to_str().unwrap()))
             .collect();
         left.sort();
-        assert_eq!(left, ["host: a", "te: trailers", "x-other: 2"]);
+        assert_eq!(
+            left,
+            [
+                "host: a",
+                "te: trailers",
+                "x-forwarded-for: 192.0.2.1",
+                "x-other: 2"
+            ]
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod client;
 mod expect;
 mod explain;
+mod forwarded;
 mod http1;
 mod hygiene;
 mod intake;
@@ -18,6 +19,7 @@ mod upgrade;
 
 pub use client::{Client, ClientParams, Protocol};
 pub use explain::{Allowed, Explain, ExplainLayer};
+pub use forwarded::{Forward, ForwardLayer, Network, Params as ForwardParams};
 pub use hygiene::{Hygiene, HygieneLayer};
 pub use probe::{Question as ProbeQuestion, probe};
 pub use record::{Record, RecordLayer};

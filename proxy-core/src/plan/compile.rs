@@ -6,11 +6,11 @@ use std::time::Duration;
 use http::uri::Authority;
 
 use super::{EntryPlan, HealthPlan, HttpPlan, Plan, ServicePlan, Source, Target, TcpPlan};
-use super::{mirror, policy};
+use super::{inbound, mirror, policy};
 use crate::balance::{CheckParams, EjectParams, HashOn, Policy};
 use crate::config::{
-    self, AccessLog, Alpn, Discover, Document, Entry, Errors, Host, InFlight, OrOff, Scheme, Url,
-    Workers,
+    self, AccessLog, Alpn, Discover, Document, Entry, Errors, Host, InFlight, OrOff, Scheme,
+    Section, Url, Workers,
 };
 use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ProbeQuestion, Protocol, ServerParams};
@@ -31,7 +31,7 @@ pub struct World<'a> {
     pub usable: &'a dyn Fn(&tls::Params) -> Result<(), tls::Unusable>,
 }
 
-/// Compiles the ambassador's section. All errors are reported, each at its place.
+/// Compiles the section of the document's role. All errors are reported, each at its place.
 pub fn compile(document: &Document, world: &World<'_>) -> Result<Plan, Errors> {
     let config = &document.config;
     let workers = match config.workers {
@@ -60,6 +60,7 @@ pub fn compile(document: &Document, world: &World<'_>) -> Result<Plan, Errors> {
             AccessLog::Off => Which::Off,
         },
         drain_delay: config.drain.delay.std(),
+        drain_quiet: !document.section().is_inbound(),
         drain_timeout: config.drain.timeout.std(),
         resolver: ResolverParams {
             servers: config.dns.servers.iter().map(|server| server.0).collect(),
@@ -77,18 +78,28 @@ fn entries(
     process: &Process,
 ) -> Result<Vec<EntryPlan>, Errors> {
     let mut errors = Vec::new();
-    if document.config.ambassador.is_empty() {
-        let help = "write an entry: `users: {listen: localhost:9000, to: http://users:8080}`";
-        errors.push(document.error_at(&["ambassador"], "there is nothing to serve", help));
+    let section = document.section().as_str();
+    if document.entries().is_empty() {
+        let help = match document.section() {
+            Section::Ambassador => {
+                "write an entry: `users: {listen: localhost:9000, to: http://users:8080}`"
+            }
+            Section::Sidecar => "write an entry: `web: {listen: :8443, to: http://localhost:8080}`",
+        };
+        errors.push(document.error_at(&[section], "there is nothing to serve", help));
     }
     let mut compiled = |name: &str, at: &[&str], entry: &Entry| {
         let whereto = whereto(document, at, entry, world, &mut errors)?;
         Some(compile_entry(name, entry, whereto, process))
     };
     let mut entries = Vec::new();
-    for (name, entry) in &document.config.ambassador {
-        let (name, at) = (name.as_str(), ["ambassador", name.as_str()]);
-        entries.extend(compiled(name, &at, entry));
+    for (key, entry) in &document.entries() {
+        let (name, at) = (key.as_str(), [section, key.as_str()]);
+        let mut plan = compiled(name, &at, entry);
+        if let (Some(plan), Some(inbound)) = (&mut plan, document.config.sidecar.get(*key)) {
+            inbound::complete(plan, inbound);
+        }
+        entries.extend(plan);
         for mirror in mirror::all(name, entry) {
             let below = mirror.at.iter().map(String::as_str);
             let at: Vec<&str> = at.into_iter().chain(below).collect();
@@ -221,6 +232,7 @@ fn compile_health(entry: &Entry, health: &config::Health) -> HealthPlan {
         },
         question,
         timeout: health.timeout.std(),
+        gates: false,
     }
 }
 
@@ -237,6 +249,7 @@ fn compile_http(name: &str, entry: &Entry, process: &Process) -> HttpPlan {
             keep_case: protocol != Protocol::Http2,
         },
         explain: process.explain,
+        forward: None,
         tunnel_idle: idle,
         limit: match entry.limit.in_flight {
             InFlight::Off => None,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{EntryPlan, HttpPlan, Plan, RequestPlan, ServicePlan, Source, is_below};
 use crate::balance::{HashOn, Policy, owner};
-use crate::config::{Config, Duration, Entry, ListenHost, OrOff, PathPolicy};
+use crate::config::{Document, Duration, Entry, ListenHost, OrOff, PathPolicy};
 use crate::http::Protocol;
 use crate::resilience::mirror::is_copied;
 use crate::resilience::timeout::asked as asked_time;
@@ -65,15 +65,20 @@ impl Asked {
 ///
 /// # Errors
 /// No entry listens where the URL points; the error names those that there are.
-pub fn foretell(config: &Config, plan: &Plan, asked: &Asked) -> Result<Map<String, Value>, String> {
+pub fn foretell(
+    document: &Document,
+    plan: &Plan,
+    asked: &Asked,
+) -> Result<Map<String, Value>, String> {
     let (host, port) = (
         asked.uri.host().unwrap_or_default(),
         asked.uri.port_u16().unwrap_or(80),
     );
     let listens = |entry: &Entry| entry.listen.port == port && takes(entry.listen.host, host);
-    let found = config.ambassador.iter().find(|(_, entry)| listens(entry));
+    let entries = document.entries();
+    let found = entries.iter().find(|(_, entry)| listens(entry));
     let Some((name, entry)) = found else {
-        let all = config.ambassador.iter();
+        let all = entries.iter();
         let all: Vec<String> = all.map(|(n, e)| format!("{n} ({})", e.listen)).collect();
         let all = all.join(", ");
         return Err(format!(

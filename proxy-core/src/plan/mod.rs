@@ -7,6 +7,7 @@
 
 mod compile;
 mod foretell;
+mod inbound;
 mod mirror;
 mod model;
 mod policy;

@@ -10,7 +10,7 @@ use http::uri::Authority;
 
 use crate::balance::{CheckParams, EjectParams, Policy};
 use crate::discovery::ResolverParams;
-use crate::http::{Allowed, ClientParams, ProbeQuestion, ServerParams};
+use crate::http::{Allowed, ClientParams, ForwardParams, ProbeQuestion, ServerParams};
 use crate::resilience::{hedge, inject, limit, mirror, retry};
 use crate::telemetry::Which;
 use crate::tls::Params as TlsParams;
@@ -26,6 +26,9 @@ pub struct Plan {
     pub access_log: Which,
     /// How long everything is still served after readiness went false.
     pub drain_delay: Duration,
+    /// Whether it is then served until those who call have been quiet for a while: who calls is the
+    /// workload, which is to end first.
+    pub drain_quiet: bool,
     /// How long the drain may take after that.
     pub drain_timeout: Duration,
     /// How names are looked up.
@@ -71,6 +74,8 @@ pub struct HealthPlan {
     pub question: ProbeQuestion,
     /// How long an answer may take.
     pub timeout: Duration,
+    /// Whether the process is ready only while an endpoint passes.
+    pub gates: bool,
 }
 
 /// One URL of `to`.
@@ -115,6 +120,8 @@ pub struct HttpPlan {
     pub server: ServerParams,
     /// Who may ask for an explanation of a request.
     pub explain: Allowed,
+    /// What the upstream is told of who called; none to pass on what came.
+    pub forward: Option<ForwardParams>,
     /// How long an upgraded connection may be without a byte.
     pub tunnel_idle: Option<Duration>,
     /// How many requests at once are let through; none for all.

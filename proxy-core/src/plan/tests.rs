@@ -237,3 +237,37 @@ fn what_a_mirror_needs_of_the_machine_is_told_at_its_place() {
     assert!(errors.contains("remora.yaml:5:18"), "{errors}");
     assert!(errors.contains("remora.yaml:8:46"), "{errors}");
 }
+
+#[test]
+fn an_inbound_entry_tells_who_called_and_gates_readiness() {
+    let text = "sidecar:
+  web:
+    listen: :8443
+    to: http://localhost:8080
+    health: {}
+    forwarded: {trust: [10.0.0.0/8], fields: [forwarded]}
+    mirror: {to: http://next}
+";
+    let section = crate::config::Section::Sidecar;
+    let document = section.parse(text, "remora.yaml", &|_| None).unwrap();
+    let plan = compile(&document, &WORLD).unwrap();
+    assert!(!plan.drain_quiet && plan.drain_delay.as_secs() == 5);
+    let [web, copies] = &plan.entries[..] else {
+        panic!("{:?}", plan.entries)
+    };
+    assert!(web.health.as_ref().is_some_and(|health| health.gates));
+    let forward = http(web).forward.as_ref().unwrap();
+    assert!(forward.forwarded && !forward.x_forwarded && !forward.secure);
+    assert!(forward.trust[0].contains([10, 1, 2, 3].into()));
+    assert!(http(web).client.keep_host && http(web).client.repeatable.is_empty());
+    // A copy says what its request did.
+    assert_eq!(
+        (http(copies).forward.as_ref(), copies.is_mirror()),
+        (None, true)
+    );
+    let empty = section
+        .parse("admin: off", "remora.yaml", &|_| None)
+        .unwrap();
+    let errors = compile(&empty, &WORLD).unwrap_err().to_string();
+    assert!(errors.contains("there is nothing to serve"), "{errors}");
+}

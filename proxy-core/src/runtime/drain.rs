@@ -1,8 +1,9 @@
 //! The end of a process, in the order that loses no request.
 //!
 //! 1. Not ready any more; HTTP/1 responses say `Connection: close`, HTTP/2 connections get GOAWAY.
-//! 2. Everything is still served for `drain.delay`, and then until the workload has been quiet for
-//!    [`QUIET`]: a proxy for outbound calls must not die before the workload does.
+//! 2. Everything is still served for `drain.delay`. A proxy for outbound calls must not die before the
+//!    workload does: it goes on until that has been quiet for [`QUIET`]. Callers of an inbound one come
+//!    from elsewhere, and have heard by then that this replica is gone.
 //! 3. Listeners close; what the kernel has queued is still served.
 //! 4. Idle connections close, requests in flight finish.
 //!
@@ -24,21 +25,32 @@ const LINGER: Duration = Duration::from_millis(100);
 /// How often workers are asked.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How long a drain waits, and for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Everything is served for so long.
+    pub(super) delay: Duration,
+    /// And then until it is quiet.
+    pub(super) quiet: bool,
+    /// The most that all that follows the delay may take.
+    pub(super) timeout: Duration,
+}
+
 /// Drains all workers. Returns the number of requests that were cut off.
 pub(super) async fn drain(
     workers: &[Worker],
     lifecycle: &Lifecycle,
-    delay: Duration,
-    timeout: Duration,
-    patient: bool,
+    Patience {
+        delay,
+        quiet: wait_for_quiet,
+        timeout,
+    }: Patience,
 ) -> usize {
     lifecycle.advance(Phase::Draining);
     tell_all(workers, || Command::Advance(Phase::Draining)).await;
-    if patient {
-        sleep(delay).await;
-    }
+    sleep(delay).await;
     let deadline = Instant::now() + timeout;
-    if patient {
+    if wait_for_quiet {
         // Half of the time is left for what is then still in flight.
         // A workload that opens a connection a request may have none open and still be calling.
         quiet(workers, QUIET, Instant::now() + timeout / 2, false).await;

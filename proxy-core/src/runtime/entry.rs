@@ -187,6 +187,7 @@ impl Entry {
             budget: self.retry_budget(),
             is_tcp: matches!(self.plan.service, ServicePlan::Tcp(_)),
             is_checked: self.plan.health.is_some(),
+            gates: self.plan.health.as_ref().is_some_and(|health| health.gates),
             listens: self.plan.listen.clone(),
             leads_to: self.plan.targets.iter().map(called).collect(),
         }

@@ -13,9 +13,6 @@ use super::signals::Signals;
 use crate::admin::{Asked, View};
 use crate::config::{self, Document};
 
-/// The role whose section of a document is run.
-const ROLE: &str = "ambassador";
-
 /// A running process. Dropping it leaves the process running.
 ///
 /// It has threads of its own, so that it can be started and drained from any thread and from any
@@ -51,7 +48,9 @@ pub fn start(role: &'static str, loaded: Loaded, source: Source) -> Result<Handl
                 let (mut process, asked) = Process::start(role, loaded, source)?;
                 process.open().await?;
                 let _ = sender.send((process.view(), process.addresses()));
-                process.control(asked, Signals::none()).await
+                process
+                    .control(asked, Signals::none(), std::future::pending())
+                    .await
             })
         })?;
     match started.recv() {
@@ -66,8 +65,8 @@ pub fn start(role: &'static str, loaded: Loaded, source: Source) -> Result<Handl
 }
 
 impl Handle {
-    /// Starts what a text in the grammar of the configuration file says, and returns once every
-    /// listener is bound. `${NAME}` reads the environment of this process.
+    /// Starts what a text in the grammar of the configuration file says of the ambassador, and returns
+    /// once every listener is bound. `${NAME}` reads the environment of this process.
     ///
     /// # Errors
     /// [`Error::Config`] with every mistake in the text, or whatever keeps the process from starting.
@@ -76,14 +75,19 @@ impl Handle {
         Self::from_document(&config::parse(text, "the configuration", &env)?)
     }
 
-    /// The same of a document, such as one that [`Flags`](config::Flags) make without any text.
+    /// The same of a document, such as one that [`Flags`](config::Flags) make without any text, or of
+    /// another role's [`Section`](config::Section).
     ///
     /// # Errors
     /// [`Error::Config`] with everything that cannot be run on this machine, or whatever keeps the
     /// process from starting.
     pub fn from_document(document: &Document) -> Result<Self, Error> {
         let loaded = Loaded::compile(document)?;
-        start(ROLE, loaded.clone(), Source::fixed(loaded))
+        start(
+            document.section().as_str(),
+            loaded.clone(),
+            Source::fixed(loaded),
+        )
     }
 
     /// What the admin interface sees of it.
@@ -203,6 +207,18 @@ mod tests {
         };
         let mut handle = Handle::from_document(&flags.document().unwrap()).unwrap();
         assert_eq!(handle.addresses("default").len(), 1);
+        handle.drain().unwrap();
+    }
+
+    #[test]
+    fn the_inbound_role_runs_from_its_own_section() {
+        let text = "admin: off\nworkers: 1\ndrain: {delay: 0s}\n\
+            sidecar: {web: {listen: ':0', to: 'http://127.0.0.1:9'}}";
+        let section = config::Section::Sidecar;
+        let document = section.parse(text, "the test", &|_| None).unwrap();
+        let mut handle = Handle::from_document(&document).unwrap();
+        assert_eq!(handle.view().role, "sidecar");
+        assert!(!handle.addresses("web").is_empty());
         handle.drain().unwrap();
     }
 

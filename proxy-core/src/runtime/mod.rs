@@ -15,4 +15,4 @@ mod worker;
 
 pub use handle::{Handle, start};
 pub use loaded::{Loaded, Source};
-pub use process::{Error, run};
+pub use process::{Error, run, run_until};

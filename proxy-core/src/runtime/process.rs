@@ -1,8 +1,10 @@
 //! One process from start to exit: the control thread.
 
 use std::collections::HashMap;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -11,7 +13,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::mpsc;
 
-use super::drain::{drain, tell_all};
+use super::drain::{Patience, drain, tell_all};
 use super::entry::Entry;
 use super::layout::{BindError, Key, Layout, bind, keys};
 use super::loaded::{Loaded, Source};
@@ -80,6 +82,19 @@ const NO_FILE: &str = "the settings came without a file, and hold until the proc
 /// # Errors
 /// Whatever keeps the process from starting, and [`Error::Cut`].
 pub fn run(role: &'static str, loaded: Loaded, source: Source) -> Result<(), Error> {
+    run_until(role, loaded, source, pending())
+}
+
+/// The same, and once `ended` is over it drains as SIGINT would: nobody is waited for any longer.
+///
+/// # Errors
+/// As those of [`run`].
+pub fn run_until(
+    role: &'static str,
+    loaded: Loaded,
+    source: Source,
+    ended: impl Future<Output = ()>,
+) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -88,7 +103,7 @@ pub fn run(role: &'static str, loaded: Loaded, source: Source) -> Result<(), Err
         let signals = Signals::listen()?;
         let (mut process, asked) = Process::start(role, loaded, source)?;
         process.open().await?;
-        process.control(asked, signals).await
+        process.control(asked, signals, ended).await
     })
 }
 
@@ -184,7 +199,9 @@ impl Process {
         &mut self,
         mut asked: mpsc::UnboundedReceiver<Asked>,
         mut signals: Signals,
+        ended: impl Future<Output = ()>,
     ) -> Result<(), Error> {
+        let mut ended = pin!(ended);
         let file = self.source.file.as_deref();
         let changes = file.map(|file| Changes::of(&[file])).transpose();
         let mut changes = changes.map_err(io::Error::other)?;
@@ -199,6 +216,7 @@ impl Process {
                     Asked::Reload(answer) => Some(Some(answer)),
                     Asked::Drain => break true,
                 },
+                () = &mut ended => break false,
                 () = changed(&mut changes) => None,
             };
             let explicit = change.is_some();
@@ -215,8 +233,17 @@ impl Process {
     /// Drains; a second signal ends at once, and what is cut off then is logged all the same.
     async fn end(&mut self, mut signals: Signals, patient: bool) -> Result<(), Error> {
         tracing::info!("draining");
-        let (delay, timeout) = (self.plan.drain_delay, self.plan.drain_timeout);
-        let draining = drain(&self.workers, &self.view.lifecycle, delay, timeout, patient);
+        let plan = &self.plan;
+        let patience = Patience {
+            delay: if patient {
+                plan.drain_delay
+            } else {
+                Duration::ZERO
+            },
+            quiet: patient && plan.drain_quiet,
+            timeout: plan.drain_timeout,
+        };
+        let draining = drain(&self.workers, &self.view.lifecycle, patience);
         let (requests, why) = tokio::select! {
             cut = draining => (cut, "drain.timeout was over"),
             () = async { while signals.next().await == Signalled::Reload {} } => {

@@ -6,14 +6,14 @@ use tower::ServiceBuilder;
 
 use super::Seam;
 use crate::http::{
-    Explain, ExplainLayer, Hygiene, HygieneLayer, Record, RecordLayer, Respond, RespondLayer,
-    Upgrade, UpgradeLayer,
+    Explain, ExplainLayer, Forward, ForwardLayer, Hygiene, HygieneLayer, Record, RecordLayer,
+    Respond, RespondLayer, Upgrade, UpgradeLayer,
 };
 use crate::plan::HttpPlan;
 use crate::telemetry::{AccessLog, EntryCounters};
 
 /// The composed service.
-pub type Downstream = Record<Explain<Respond<Hygiene<Upgrade<Seam>>>>>;
+pub type Downstream = Record<Explain<Respond<Hygiene<Forward<Upgrade<Seam>>>>>>;
 
 /// Composes the downstream stack of one entry on one worker.
 pub fn downstream(
@@ -36,6 +36,8 @@ pub fn downstream(
         .layer(RespondLayer)
         // Nothing below sees a field of the hop, or a request without one clear authority.
         .layer(HygieneLayer)
+        // Below that: what is said of the caller here, the caller cannot take away or add to.
+        .layer(ForwardLayer::new(plan.forward.clone()))
         // Above the retries, because a connection can be handed over only once.
         .layer(UpgradeLayer::new(plan.tunnel_idle))
         .service(upstream)

@@ -125,7 +125,7 @@ pub(super) fn take(view: &View, history: &mut History, now: Instant) -> Snapshot
         version: env!("CARGO_PKG_VERSION"),
         at: timestamp(std::time::SystemTime::now()),
         draining: view.lifecycle.phase() > Phase::Running,
-        unready: view.lifecycle.unready(),
+        unready: view.unready(),
         reload: Reload {
             succeeded: view.reload_succeeded.load(Relaxed),
             errors: view.reload_errors.load().as_ref().map(|errors| cut(errors)),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::support::{FULL, document};
-use crate::config::{effective, parse_bytes};
+use crate::config::{Section, effective, parse_bytes};
 
 /// Reads a text; errors must be printable, and an accepted configuration must read back equal.
 fn survives(text: &str) -> Result<(), TestCaseError> {
@@ -18,6 +18,35 @@ fn survives(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The same of the inbound role.
+fn survives_inbound(text: &str) -> Result<(), TestCaseError> {
+    let read = |text: &str| Section::Sidecar.parse(text, "remora.yaml", &|_| None);
+    match read(text) {
+        Err(errors) => prop_assert!(errors.to_string().contains("error")),
+        Ok(first) => {
+            let written = effective(&first.config);
+            let again = read(&written).map(|document| document.config);
+            prop_assert_eq!(again.ok(), Some(first.config), "{}", written);
+        }
+    }
+    Ok(())
+}
+
+/// An inbound file with keys of every kind.
+const INBOUND: &str = "admin: off
+drain: {delay: 1s}
+sidecar:
+  web:
+    listen: :8443
+    to: http://localhost:8080
+    host: upstream
+    forwarded: {trust: [10.0.0.0/8, '::1'], fields: [forwarded, x-forwarded]}
+    retry: {attempts: 1}
+    health: {path: /healthz}
+    paths: {/a: {retry: {on: [connect, 503]}}}
+ambassador: {users: {zzz: '${NOPE}'}}
+";
+
 /// Pieces of files, right and wrong.
 fn piece() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
@@ -30,6 +59,9 @@ fn piece() -> impl Strategy<Value = &'static str> {
         "admin",
         "workers",
         "sidecar",
+        "forwarded",
+        ":8443",
+        "10.0.0.0/8",
         ": ",
         ":",
         "\n",
@@ -98,5 +130,11 @@ proptest! {
         let (start, end) = (at, (at + cut).min(FULL.len()));
         prop_assume!(FULL.is_char_boundary(start) && FULL.is_char_boundary(end));
         survives(&format!("{}{new}{}", &FULL[..start], &FULL[end..]))?;
+    }
+
+    #[test]
+    fn on_an_inbound_file_with_pieces_put_in(at in 0..INBOUND.len(), cut in 0..12_usize, new in piece()) {
+        let (start, end) = (at, (at + cut).min(INBOUND.len()));
+        survives_inbound(&format!("{}{new}{}", &INBOUND[..start], &INBOUND[end..]))?;
     }
 }

@@ -5,6 +5,7 @@ mod broken;
 mod flags;
 mod fuzz;
 mod good;
+mod inbound;
 mod report;
 mod support;
 mod units;

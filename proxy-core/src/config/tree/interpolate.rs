@@ -2,16 +2,16 @@
 
 use super::{
     build::Mistake,
-    node::{Kind, NodeId, Tree},
+    node::{Kind, Tree},
     text::Text,
 };
-use crate::config::{Config, errors::Spot};
+use crate::config::errors::Spot;
 
 /// Reads a variable of the environment; `None` where it is not set.
 pub(super) type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// Fills in the variables of every value, keys and the sections of other roles excepted: those are
-/// read in another process, with another environment.
+/// Fills in the variables of every value that is not cut off, keys excepted. The sections of other roles are
+/// cut off: they are read in another process, with another environment.
 pub(super) fn interpolate(
     tree: &mut Tree,
     source: &Text,
@@ -19,19 +19,7 @@ pub(super) fn interpolate(
     mistakes: &mut Vec<Mistake>,
 ) {
     let Some(root) = tree.root() else { return };
-    let foreign = |key: NodeId, tree: &Tree| {
-        tree.text(key)
-            .is_some_and(|key| Config::IGNORED.contains(&key))
-    };
-    let mut open: Vec<NodeId> = match tree.node(root).kind {
-        Kind::Map(ref entries) => entries
-            .all
-            .iter()
-            .filter(|(key, _)| !foreign(*key, tree))
-            .map(|(_, value)| *value)
-            .collect(),
-        Kind::List(_) | Kind::Scalar { .. } => vec![root],
-    };
+    let mut open = vec![root];
     while let Some(id) = open.pop() {
         if tree.node(id).pruned {
             continue;

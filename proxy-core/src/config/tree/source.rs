@@ -11,7 +11,7 @@ use super::{
     text::Text,
 };
 use crate::config::{
-    Error,
+    Error, Section,
     errors::{MOST_ERRORS, Place, Spot},
 };
 
@@ -21,6 +21,8 @@ const STAND_IN: &str = "wrong-name-";
 /// A file that was read.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
+    /// The section that is read; none where there are no sections.
+    section: Option<Section>,
     file: String,
     text: Text,
     tree: Tree,
@@ -37,7 +39,22 @@ impl Source {
         env: Env<'_>,
         errors: &mut Vec<Error>,
     ) -> Result<Self, Error> {
+        Self::of(None, file, text, env, errors)
+    }
+
+    /// The same; of a role's file the sections of other roles are not read.
+    ///
+    /// # Errors
+    /// The text is not YAML; it is the only error then.
+    pub(crate) fn of(
+        section: Option<Section>,
+        file: &str,
+        text: &str,
+        env: Env<'_>,
+        errors: &mut Vec<Error>,
+    ) -> Result<Self, Error> {
         let mut source = Self {
+            section,
             file: file.to_owned(),
             text: Text::new(text),
             tree: Tree::default(),
@@ -47,6 +64,7 @@ impl Source {
             Ok(tree) => source.tree = tree,
             Err(mistake) => return Err(source.error(mistake)),
         }
+        source.leave_out();
         interpolate(&mut source.tree, &source.text, env, &mut mistakes);
         errors.extend(
             mistakes
@@ -60,6 +78,24 @@ impl Source {
     /// The name of the file.
     pub(crate) fn file(&self) -> &str {
         &self.file
+    }
+
+    /// Cuts off the sections of other roles.
+    fn leave_out(&mut self) {
+        let (Some(section), Some(root)) = (self.section, self.tree.root()) else {
+            return;
+        };
+        let is_foreign = |key| {
+            self.tree
+                .text(key)
+                .is_some_and(|key| section.is_foreign(key))
+        };
+        let entries = self.tree.entries(root).iter();
+        let left_out = entries.filter(|(key, _)| is_foreign(*key));
+        let left_out: Vec<NodeId> = left_out.map(|(_, value)| *value).collect();
+        left_out
+            .into_iter()
+            .for_each(|value| self.tree.prune(value));
     }
 
     /// Whether nothing but comments stands in the file.
@@ -80,7 +116,11 @@ impl Source {
                 id: root,
             }) {
                 Ok(value) => return Some(value),
-                Err(failure) => self.cut(failure, root, errors),
+                Err(failure) => {
+                    self.cut(failure, root, errors);
+                    // A wrong key may have been taken for one of them.
+                    self.leave_out();
+                }
             }
         }
         None
@@ -101,12 +141,19 @@ impl Source {
         self.find(path).map(|id| self.tree.spot(id))
     }
 
+    /// Whether a value was written.
+    pub(crate) fn has(&self, path: &[&str]) -> bool {
+        self.exact(path).is_some()
+    }
+
     /// Whether a value was written and a part of it was found wrong.
     pub(crate) fn has_cuts(&self, path: &[&str]) -> bool {
-        let exact = path.iter().try_fold(self.tree.root(), |id, name| {
-            Some(self.tree.child(id?, name))
-        });
-        exact.flatten().is_some_and(|id| self.tree.has_cuts(id))
+        self.exact(path).is_some_and(|id| self.tree.has_cuts(id))
+    }
+
+    fn exact(&self, path: &[&str]) -> Option<NodeId> {
+        let mut names = path.iter();
+        names.try_fold(self.tree.root()?, |id, name| self.tree.child(id, name))
     }
 
     /// The node of the longest part of a path that was written.

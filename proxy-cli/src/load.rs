@@ -1,10 +1,10 @@
 //! From the command line's options to a compiled plan.
 
-use proxy_core::config::{self, Document, Errors, Flags};
+use proxy_core::config::{Document, Errors, Flags, Section};
 use proxy_core::plan::Plan;
 use proxy_core::runtime::Loaded;
 
-use crate::cli::Options;
+use crate::command::Options;
 
 /// A configuration, and what it means on this machine.
 pub(crate) struct Read {
@@ -13,21 +13,22 @@ pub(crate) struct Read {
 }
 
 /// Reads and compiles; the error is the whole text that the operator is shown.
-pub(crate) fn load(options: &Options) -> Result<Loaded, String> {
-    document(options)
+pub(crate) fn load(section: Section, options: &Options) -> Result<Loaded, String> {
+    document(section, options)
         .and_then(|document| Loaded::compile(&document))
         .map_err(|errors| errors.to_string())
 }
 
 /// The same, with the document.
-pub(crate) fn read(options: &Options) -> Result<Read, Errors> {
-    let document = document(options)?;
+pub(crate) fn read(section: Section, options: &Options) -> Result<Read, Errors> {
+    let document = document(section, options)?;
     let plan = Loaded::compile(&document)?.plan;
     Ok(Read { document, plan })
 }
 
-fn document(options: &Options) -> Result<Document, Errors> {
+fn document(section: Section, options: &Options) -> Result<Document, Errors> {
     let flags = Flags {
+        section,
         listen: options.listen.clone(),
         to: options.to.clone(),
         admin: options.admin.clone(),
@@ -37,6 +38,6 @@ fn document(options: &Options) -> Result<Document, Errors> {
     };
     match &options.config {
         None => flags.document(),
-        Some(file) => flags.apply(config::read(file, &|name| std::env::var(name).ok())?),
+        Some(file) => flags.apply(section.read(file, &|name| std::env::var(name).ok())?),
     }
 }

@@ -17,8 +17,8 @@ pub(crate) fn explain(read: &Read, request: &str, fields: &[String]) -> Result<S
         split.ok_or_else(|| format!("error: `{field}` is not a header; write `-H 'NAME: VALUE'`"))
     });
     let fields = fields.collect::<Result<Vec<_>, _>>()?;
-    let told = Asked::new(request, fields)
-        .and_then(|asked| foretell(&read.document.config, &read.plan, &asked));
+    let told =
+        Asked::new(request, fields).and_then(|asked| foretell(&read.document, &read.plan, &asked));
     match told {
         Ok(told) => Ok(yaml(&told)),
         Err(error) => Err(format!("error: {error}")),
@@ -38,7 +38,7 @@ pub(crate) fn check(read: &Read, file: &Path) -> Result<usize, Errors> {
             continue;
         }
         let asked = Asked::new(&sample.request, fields(sample));
-        let told = asked.and_then(|asked| foretell(&read.document.config, &read.plan, &asked));
+        let told = asked.and_then(|asked| foretell(&read.document, &read.plan, &asked));
         match told {
             Err(error) => errors.push(samples.error_at(&[&number, "request"], error, "")),
             Ok(told) => {
