@@ -226,6 +226,7 @@ fn plan(text: &str) -> Plan {
         cpus: 1,
         env: &|_| None,
         usable: &|_| Ok(()),
+        servable: &|_| Ok(()),
     };
     compile(&document, &world).expect("a plan")
 }

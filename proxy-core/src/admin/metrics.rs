@@ -74,6 +74,7 @@ fn entry_families(families: &mut Families, entry: &EntryView) {
     request_families(families, name, &totals);
     retry_families(families, name, &totals);
     connection_families(families, name, &totals);
+    tls_families(families, name, &totals, entry);
     if let Some(limit) = entry.limit.as_ref().map(|limit| limit.limit()) {
         let help = "The most requests at once; an adaptive limit moves.";
         let labels = [("entry", name)];
@@ -202,6 +203,30 @@ fn connection_families(families: &mut Families, name: &str, totals: &Totals) {
         &labels,
         errors,
     );
+}
+
+/// What a caller of an entry with TLS meets.
+fn tls_families(families: &mut Families, name: &str, totals: &Totals, entry: &EntryView) {
+    let Some(acceptor) = &entry.acceptor else {
+        return;
+    };
+    for (result, count) in totals.handshakes.all() {
+        families.counter(
+            "remora_tls_handshakes_total",
+            "TLS handshakes with callers, by how they ended.",
+            &[("entry", name), ("result", result.token())],
+            count,
+        );
+    }
+    for certificate in acceptor.certificates() {
+        let file = certificate.file.display().to_string();
+        families.gauge(
+            "remora_tls_certificate_expiry_timestamp_seconds",
+            "When a certificate that callers are shown ends to be valid.",
+            &[("entry", name), ("file", &file)],
+            certificate.not_after as f64,
+        );
+    }
 }
 
 fn endpoint_families(families: &mut Families, name: &str, entry: &EntryView) {

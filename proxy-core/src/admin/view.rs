@@ -14,6 +14,7 @@ use crate::lifecycle::Lifecycle;
 use crate::resilience::limit::InFlight;
 use crate::resilience::retry::Budget;
 use crate::telemetry::{AccessLog, EntryTelemetry};
+use crate::tls::Acceptor;
 
 /// One entry.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct EntryView {
     pub is_checked: bool,
     /// Whether the process is ready only while one of its endpoints passes its checks.
     pub gates: bool,
+    /// What speaks TLS to its callers, if anything does.
+    pub acceptor: Option<Arc<Acceptor>>,
     /// Where it listens, as the file says.
     pub listens: Vec<SocketAddr>,
     /// What its targets are called.

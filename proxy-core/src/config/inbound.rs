@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Entry, Forwarded, Health, HostPolicy, Inject, Invalid, Limit, ListenAddress, ListenHost,
-    Mirror, OrOff, PathPolicy, Pool, Retry, RetryOn, Size, Timeouts, To, Url,
+    Entry, Forwarded, Health, HostPolicy, InboundTls, Inject, Invalid, Limit, ListenAddress,
+    ListenHost, Mirror, OrOff, PathPolicy, Pool, Retry, RetryOn, Size, Timeouts, To, Url,
     entry::default_max_headers,
     written::{Written, written},
 };
@@ -28,6 +28,10 @@ pub struct Inbound {
     pub listen: InboundAddress,
     /// The workload: a URL of `http`, `h2c` or `tcp`.
     pub to: Url,
+    /// How callers are spoken to inside TLS; without it they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "InboundTls")]
+    pub tls: Option<InboundTls>,
     /// What the workload is told as the authority (`Host`, `:authority`): what the caller wrote, or
     /// the host and port of `to`. Default: `keep`.
     #[serde(default = "keep")]
@@ -85,6 +89,7 @@ impl Inbound {
         Self {
             listen,
             to,
+            tls: None,
             host: keep(),
             forwarded: OrOff::default(),
             timeout: Timeouts::default(),

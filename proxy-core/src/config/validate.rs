@@ -1,8 +1,9 @@
 //! The rules that join several values, or bind a value in one place only.
 
 use super::{
-    Alpn, Balance, Discover, Document, Duration, Entry, Error, HashOn, Hedge, Host, Inbound,
-    Inject, Limit, ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To, listen::Taken,
+    Alpn, Balance, ClientCertificate, Discover, Document, Duration, Entry, Error, HashOn, Hedge,
+    Host, Inbound, InboundTls, Inject, Limit, ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To,
+    listen::Taken,
 };
 
 /// Checks a document. Values that were reported before are passed over.
@@ -79,7 +80,33 @@ impl Check<'_> {
     }
 
     /// The rules of what an inbound entry does not share with an outbound one.
+    /// The rules of an inbound entry's `tls`.
+    fn inbound_tls(&mut self, name: &str, tls: &InboundTls) {
+        let at = [self.section, name, "tls"];
+        if tls.cert.is_some() != tls.key.is_some() {
+            let help = "write both: `{cert: FILE, key: FILE}`";
+            self.wrong(&at, "a certificate and its key go together", help);
+        } else if tls.cert.is_none() && tls.folder.is_none() {
+            let help = "write `{cert: FILE, key: FILE}` or `{folder: PATH}`";
+            self.wrong(&at, "there is no certificate to show", help);
+        }
+        if tls.client_ca.is_none() {
+            let help = "write `client-ca: FILE`, or leave it out";
+            if !tls.crl.is_empty() {
+                let at = [self.section, name, "tls", "crl"];
+                self.wrong(&at, "no client is asked for a certificate", help);
+            }
+            if tls.client != ClientCertificate::default() {
+                let at = [self.section, name, "tls", "client"];
+                self.wrong(&at, "no client is asked for a certificate", help);
+            }
+        }
+    }
+
     fn inbound(&mut self, name: &str, entry: &Inbound) {
+        if let Some(tls) = &entry.tls {
+            self.inbound_tls(name, tls);
+        }
         let scheme = entry.to.scheme;
         if scheme.is_tls() {
             let plain = if scheme.is_http() { "http" } else { "tcp" };

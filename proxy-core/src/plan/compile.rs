@@ -29,6 +29,8 @@ pub struct World<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Sees whether certificates and keys can be used.
     pub usable: &'a dyn Fn(&tls::Params) -> Result<(), tls::Unusable>,
+    /// The same of those that are shown to callers.
+    pub servable: &'a dyn Fn(&tls::AcceptorParams) -> Result<(), tls::Invalid>,
 }
 
 /// Compiles the section of the document's role. All errors are reported, each at its place.
@@ -88,22 +90,25 @@ fn entries(
         };
         errors.push(document.error_at(&[section], "there is nothing to serve", help));
     }
-    let mut compiled = |name: &str, at: &[&str], entry: &Entry| {
-        let whereto = whereto(document, at, entry, world, &mut errors)?;
+    let compiled = |name: &str, at: &[&str], entry: &Entry, errors: &mut Vec<config::Error>| {
+        let whereto = whereto(document, at, entry, world, errors)?;
         Some(compile_entry(name, entry, whereto, process))
     };
     let mut entries = Vec::new();
     for (key, entry) in &document.entries() {
         let (name, at) = (key.as_str(), [section, key.as_str()]);
-        let mut plan = compiled(name, &at, entry);
+        let mut plan = compiled(name, &at, entry, &mut errors);
         if let (Some(plan), Some(inbound)) = (&mut plan, document.config.sidecar.get(*key)) {
             inbound::complete(plan, inbound);
+            if let Some(Err(invalid)) = plan.accept.as_ref().map(world.servable) {
+                errors.push(inbound::located(invalid, document, &at));
+            }
         }
         entries.extend(plan);
         for mirror in mirror::all(name, entry) {
             let below = mirror.at.iter().map(String::as_str);
             let at: Vec<&str> = at.into_iter().chain(below).collect();
-            let plan = compiled(&mirror.name, &at, &mirror.entry);
+            let plan = compiled(&mirror.name, &at, &mirror.entry, &mut errors);
             entries.extend(plan.map(mirror::Written::hidden));
         }
     }
@@ -152,6 +157,7 @@ fn compile_entry(
         listen: entry.listen.sockets(),
         targets,
         tls,
+        accept: None,
         eject,
         subset: entry.subset.on().map(|most| most.value() as usize),
         health: entry
@@ -250,6 +256,7 @@ fn compile_http(name: &str, entry: &Entry, process: &Process) -> HttpPlan {
         },
         explain: process.explain,
         forward: None,
+        client_cert: false,
         tunnel_idle: idle,
         limit: match entry.limit.in_flight {
             InFlight::Off => None,

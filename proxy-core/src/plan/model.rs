@@ -13,7 +13,7 @@ use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ForwardParams, ProbeQuestion, ServerParams};
 use crate::resilience::{hedge, inject, limit, mirror, retry};
 use crate::telemetry::Which;
-use crate::tls::Params as TlsParams;
+use crate::tls::{AcceptorParams, Params as TlsParams};
 
 /// Everything that one process runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +48,8 @@ pub struct EntryPlan {
     pub targets: Vec<Target>,
     /// How they are spoken to inside TLS; none without it.
     pub tls: Option<TlsParams>,
+    /// How callers are spoken to inside TLS; none without it.
+    pub accept: Option<AcceptorParams>,
     /// When endpoints are ejected; none for never.
     pub eject: Option<EjectParams>,
     /// The most endpoints of a tier that are used; none for all.
@@ -122,6 +124,8 @@ pub struct HttpPlan {
     pub explain: Allowed,
     /// What the upstream is told of who called; none to pass on what came.
     pub forward: Option<ForwardParams>,
+    /// Whether the workload is told the certificate of a caller, and nobody else's word of it.
+    pub client_cert: bool,
     /// How long an upgraded connection may be without a byte.
     pub tunnel_idle: Option<Duration>,
     /// How many requests at once are let through; none for all.

@@ -11,6 +11,7 @@ const WORLD: World<'_> = World {
     cpus: 4,
     env: &|_| None,
     usable: &|_| Ok(()),
+    servable: &|_| Ok(()),
 };
 
 fn plan(text: &str) -> Plan {

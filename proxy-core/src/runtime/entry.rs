@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::Error;
 use crate::admin::EntryView;
 use crate::balance::{Endpoint, EndpointSet, Feed, Probe, check, feed, refresh};
 use crate::discovery::{self, Found, Question, Resolution, Resolver, watch_dns, watch_file};
@@ -13,7 +14,7 @@ use crate::plan::{EntryPlan, HealthPlan, ServicePlan, Source, Target};
 use crate::resilience::retry::Budget;
 use crate::stack::Shared;
 use crate::telemetry::EntryTelemetry;
-use crate::tls::{self, Connector, Reach, Unusable};
+use crate::tls::{self, Acceptor, Connector, Invalid, Reach, Unusable};
 
 /// One entry as it runs.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Entry {
     pub(super) shared: Option<Arc<Shared>>,
     pub(super) telemetry: Arc<EntryTelemetry>,
     tls: Option<Arc<Secured>>,
+    accepting: Option<Arc<Accepting>>,
     feeder: Arc<Feeder>,
     _checker: Option<Checker>,
 }
@@ -60,6 +62,36 @@ impl Secured {
 }
 
 impl Drop for Secured {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+/// TLS towards callers, with files that are followed until dropped.
+#[derive(Debug)]
+struct Accepting {
+    acceptor: Arc<Acceptor>,
+    follower: AbortHandle,
+}
+
+impl Accepting {
+    /// What the plan asks for, which `before` may have already.
+    fn of(plan: &EntryPlan, before: Option<&Entry>) -> Result<Option<Arc<Self>>, Invalid> {
+        let Some(params) = &plan.accept else {
+            return Ok(None);
+        };
+        let known = before.and_then(|before| before.accepting.as_ref());
+        if let Some(known) = known.filter(|known| known.acceptor.params() == params) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let acceptor = Arc::new(Acceptor::new(params.clone())?);
+        let (followed, entry) = (Arc::clone(&acceptor), Arc::clone(&plan.name));
+        let follower = tokio::spawn(async move { followed.follow(&entry).await }).abort_handle();
+        Ok(Some(Arc::new(Self { acceptor, follower })))
+    }
+}
+
+impl Drop for Accepting {
     fn drop(&mut self) {
         self.follower.abort();
     }
@@ -110,8 +142,9 @@ impl Entry {
         resolver: &Resolver,
         same_resolver: bool,
         workers: usize,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, Error> {
         let tls = Secured::of(&plan, before)?;
+        let accepting = Accepting::of(&plan, before)?;
         let telemetry = before.map(|b| Arc::clone(&b.telemetry));
         let telemetry = telemetry
             .unwrap_or_else(|| Arc::new(EntryTelemetry::new(Arc::clone(&plan.name), workers)));
@@ -155,6 +188,7 @@ impl Entry {
             shared,
             telemetry,
             tls,
+            accepting,
             feeder,
             _checker: checker,
         })
@@ -170,6 +204,11 @@ impl Entry {
             .retry
             .as_ref()
             .map(|_| Arc::clone(&budgets.retry))
+    }
+
+    /// What speaks TLS to its callers.
+    pub(super) fn acceptor(&self) -> Option<&Arc<Acceptor>> {
+        self.accepting.as_ref().map(|accepting| &accepting.acceptor)
     }
 
     /// What makes TLS connections to its endpoints.
@@ -189,6 +228,7 @@ impl Entry {
             is_checked: self.plan.health.is_some(),
             gates: self.plan.health.as_ref().is_some_and(|health| health.gates),
             listens: self.plan.listen.clone(),
+            acceptor: self.acceptor().cloned(),
             leads_to: self.plan.targets.iter().map(called).collect(),
         }
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::config::{self, Document, Errors};
 use crate::plan::{Plan, World, compile};
-use crate::tls::{Material, Params, Unusable};
+use crate::tls::{Acceptor, Material, Params, Unusable};
 
 /// What a configuration became.
 #[derive(Debug, Clone)]
@@ -40,6 +40,7 @@ impl Loaded {
             cpus: std::thread::available_parallelism().map_or(1, NonZero::get),
             env: &|name| std::env::var(name).ok(),
             usable: &usable,
+            servable: &|params| Acceptor::new(params.clone()).map(drop),
         };
         Ok(Self {
             plan: compile(document, &world)?,

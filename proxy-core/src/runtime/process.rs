@@ -27,7 +27,7 @@ use crate::lifecycle::Lifecycle;
 use crate::net;
 use crate::plan::{EntryPlan, Plan};
 use crate::telemetry::AccessLog;
-use crate::tls::Unusable;
+use crate::tls::{Invalid, Unusable};
 
 /// How long the first look-ups may keep the process from being ready.
 const FIRST_LOOKUPS: Duration = Duration::from_secs(10);
@@ -47,6 +47,9 @@ pub enum Error {
     /// A certificate or a key can no longer be used.
     #[error(transparent)]
     Tls(#[from] Unusable),
+    /// The same of those that callers are shown.
+    #[error("{0}")]
+    Served(#[from] Invalid),
     /// The admin interface could not be bound.
     #[error(
         "the admin interface cannot listen on {0}; choose another address with `admin` or turn it `off`"

@@ -20,7 +20,7 @@ use super::entry::Entry;
 use super::layout::{Key, Layout, Sockets, keys};
 use crate::body::Body;
 use crate::fault::Fault;
-use crate::http::{ServerParams, serve};
+use crate::http::{ServerParams, serve, serve_tls};
 use crate::lifecycle::Phase;
 use crate::net::{Acceptor, Connections};
 use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
@@ -28,6 +28,7 @@ use crate::stack::{
     Clients, Downstream, Mirrors, Seam, Shared, TcpStack, Upstream, downstream, upstream,
 };
 use crate::telemetry::{AccessLog, Which};
+use crate::tls::Acceptor as TlsAcceptor;
 
 /// How often pools are tidied.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -113,6 +114,7 @@ struct HttpStack {
     downstream: Downstream,
     upstream: Upstream,
     server: ServerParams,
+    acceptor: Option<Arc<TlsAcceptor>>,
 }
 
 /// One entry on this worker.
@@ -359,13 +361,27 @@ impl Served {
             Stack::Http(stack) => {
                 let service = Current(Arc::clone(stack));
                 tokio::spawn(async move {
-                    let server = service.0.load().server.clone();
-                    serve(stream, connection, service, &server).await;
+                    let stack = service.0.load();
+                    let (server, acceptor) = (stack.server.clone(), stack.acceptor.clone());
+                    drop(stack);
+                    match acceptor {
+                        None => serve(stream, connection, service, &server).await,
+                        // Boxed: what speaks no TLS must not pay for it.
+                        Some(acceptor) => {
+                            let served = serve_tls(stream, &acceptor, connection, service, &server);
+                            Box::pin(served).await;
+                        }
+                    }
                 });
             }
             Stack::Tcp(stack) => {
-                let stack = stack.load_full();
-                tokio::spawn(async move { stack.serve(stream, connection).await });
+                let (stack, entry) = (stack.load_full(), self.entry.load_full());
+                tokio::spawn(async move {
+                    match entry.acceptor() {
+                        None => stack.serve(stream, connection).await,
+                        Some(acceptor) => stack.serve_tls(stream, acceptor, connection).await,
+                    }
+                });
             }
         }
     }
@@ -404,6 +420,7 @@ fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpS
         downstream,
         upstream,
         server: plan.server.clone(),
+        acceptor: entry.acceptor().cloned(),
     }
 }
 

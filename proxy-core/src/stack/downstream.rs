@@ -37,7 +37,7 @@ pub fn downstream(
         // Nothing below sees a field of the hop, or a request without one clear authority.
         .layer(HygieneLayer)
         // Below that: what is said of the caller here, the caller cannot take away or add to.
-        .layer(ForwardLayer::new(plan.forward.clone()))
+        .layer(ForwardLayer::new(plan.forward.clone()).with_client_cert(plan.client_cert))
         // Above the retries, because a connection can be handed over only once.
         .layer(UpgradeLayer::new(plan.tunnel_idle))
         .service(upstream)

@@ -11,7 +11,10 @@ use crate::fault::{Fault, Reason};
 use crate::net::{Connection, Stream, Watchdog, tunnel};
 use crate::plan::TcpPlan;
 use crate::telemetry::{AccessLog, EntryCounters, Occupied, timestamp};
-use crate::tls::{Connector, Offer, Reach, Reached};
+use crate::tls::{Acceptor, Connector, Offer, Reach, Reached};
+
+/// How long a caller may take for its TLS handshake, as for the head of a request.
+const HANDSHAKE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Serves the connections of one entry on one worker.
 #[derive(Clone)]
@@ -52,6 +55,27 @@ impl TcpStack {
     ) -> impl Future<Output = ()> + Send {
         let downstream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
         self.serve_stream(downstream, connection)
+    }
+
+    /// The same with TLS towards the caller.
+    pub async fn serve_tls(
+        &self,
+        tcp: TcpStream,
+        acceptor: &Acceptor,
+        connection: Arc<Connection>,
+    ) {
+        match acceptor.accept(tcp, HANDSHAKE).await {
+            Ok(accepted) => {
+                self.counters.handshakes.count(accepted.result());
+                connection.note_secured(Arc::clone(&accepted.secured));
+                let stream = Stream::accepted_secured(accepted.stream, Arc::clone(&connection));
+                self.serve_stream(stream, connection).await;
+            }
+            Err(refused) => {
+                self.counters.handshakes.count(refused.result);
+                tracing::debug!(peer = %connection.peer(), detail = %refused.detail, "TLS handshake failed");
+            }
+        }
     }
 
     /// The same with a stream of which something was read, or that has TLS inside.

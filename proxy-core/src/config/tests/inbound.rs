@@ -122,3 +122,30 @@ fn flags_make_entries_of_the_role() {
     assert_eq!(document.entries().len(), 1);
     assert_eq!(document.entries()[0].1.host, HostPolicy::Keep);
 }
+
+#[test]
+fn certificates_go_together() {
+    for (tls, said) in [
+        ("{cert: a}", "a certificate and its key go together"),
+        ("{}", "there is no certificate to show"),
+        (
+            "{folder: a, crl: [b]}",
+            "no client is asked for a certificate",
+        ),
+        (
+            "{folder: a, client: optional}",
+            "no client is asked for a certificate",
+        ),
+        ("{folder: a, certt: a}", "unknown key `certt`"),
+    ] {
+        let errors = read(Section::Sidecar, &format!("{SMALLEST}    tls: {tls}\n")).unwrap_err();
+        assert_eq!(
+            errors.iter().next().map(|error| error.message()),
+            Some(said),
+            "{tls}"
+        );
+    }
+    let document = sidecar(&format!("{SMALLEST}    tls: {{folder: a, client-ca: b}}\n"));
+    let again = sidecar(&effective(&document.config));
+    assert_eq!(again.config, document.config);
+}

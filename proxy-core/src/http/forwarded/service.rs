@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::Request;
+use http::{HeaderName, Request};
 use tower::{Layer, Service};
 
 use super::Network;
 use super::fields::tell;
 use crate::body::Body;
+use crate::net::Secured;
 use crate::telemetry::Exchange;
+use crate::tls::{client_cert, client_cert_chain};
+
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 
 /// What is told, and who is believed.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +33,7 @@ pub struct Params {
 #[derive(Debug, Clone)]
 pub struct ForwardLayer {
     params: Option<Arc<Params>>,
+    client_cert: bool,
 }
 
 impl ForwardLayer {
@@ -35,7 +41,15 @@ impl ForwardLayer {
     pub fn new(params: Option<Params>) -> Self {
         Self {
             params: params.map(Arc::new),
+            client_cert: false,
         }
+    }
+
+    /// Tells the certificate of a caller too, in `Client-Cert` and `Client-Cert-Chain` (RFC 9440), which
+    /// no caller can write itself.
+    pub fn with_client_cert(mut self, told: bool) -> Self {
+        self.client_cert = told;
+        self
     }
 }
 
@@ -46,6 +60,7 @@ impl<S> Layer<S> for ForwardLayer {
         Forward {
             inner,
             params: self.params.clone(),
+            client_cert: self.client_cert,
         }
     }
 }
@@ -55,6 +70,7 @@ impl<S> Layer<S> for ForwardLayer {
 pub struct Forward<S> {
     inner: S,
     params: Option<Arc<Params>>,
+    client_cert: bool,
 }
 
 impl<S: Service<Request<Body>>> Service<Request<Body>> for Forward<S> {
@@ -72,6 +88,25 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Forward<S> {
             let peer = peer.and_then(Exchange::peer).map(|peer| peer.ip());
             tell(&mut request, peer, params);
         }
+        if self.client_cert {
+            certify(&mut request);
+        }
         self.inner.call(request)
+    }
+}
+
+/// Puts the caller's certificate, and nothing that it wrote itself, into the fields for it.
+fn certify(request: &mut Request<Body>) {
+    let secured = request.extensions().get::<Arc<Secured>>().cloned();
+    let secured = secured.as_deref();
+    let told = [
+        (CLIENT_CERT, secured.and_then(client_cert)),
+        (CLIENT_CERT_CHAIN, secured.and_then(client_cert_chain)),
+    ];
+    for (name, value) in told {
+        match value {
+            Some(value) => drop(request.headers_mut().insert(name, value)),
+            None => drop(request.headers_mut().remove(name)),
+        }
     }
 }
