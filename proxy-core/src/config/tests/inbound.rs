@@ -136,7 +136,7 @@ fn certificates_go_together() {
             "{folder: a, client: optional}",
             "no client is asked for a certificate",
         ),
-        ("{folder: a, certt: a}", "unknown key `certt`"),
+        ("{folder: a, banana: b}", "unknown key `banana`"),
     ] {
         let errors = read(Section::Sidecar, &format!("{SMALLEST}    tls: {tls}\n")).unwrap_err();
         assert_eq!(
