@@ -9,7 +9,9 @@ mod pem;
 mod server;
 
 pub use client::{Connector, Material, Offer, Params, Part, Reach, Reached, Unusable, alert};
+#[cfg(feature = "accept")]
+pub use server::PeerNames;
 pub use server::{
     Accepted, Acceptor, AcceptorParams, Authorities, ClientPolicy, Hello, Invalid, InvalidPart,
-    MinimumVersion, PeerNames, Refused, ServedCertificate, Tickets, client_cert, client_cert_chain,
+    MinimumVersion, Refused, ServedCertificate, Tickets, client_cert, client_cert_chain,
 };

@@ -86,6 +86,7 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// All revocation lists of a file, of which there is one at least.
+#[cfg(feature = "accept")]
 pub(super) fn revocation_lists(
     file: &Path,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, Bad> {
