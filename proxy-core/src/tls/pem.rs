@@ -5,8 +5,10 @@ use std::io;
 use std::path::Path;
 
 use rustls::crypto::CryptoProvider;
+#[cfg(feature = "accept")]
+use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
 
