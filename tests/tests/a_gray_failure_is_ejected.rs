@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use remora_tests::ambassador::Ambassador;
 use remora_tests::client::{Connection, Protocol, get};
-use remora_tests::origin::{Origin, ok, status};
+use remora_tests::origin::{self, Origin, ok, status};
 use remora_tests::promise::promise;
 
 /// An upstream that fails three of ten requests.
@@ -26,10 +26,7 @@ fn gray() -> Origin {
 
 /// An upstream that takes its time.
 fn slow() -> Origin {
-    Origin::start(|_| async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        ok("fine")
-    })
+    Origin::start(|_| origin::slow(Duration::from_millis(50)))
 }
 
 #[test]

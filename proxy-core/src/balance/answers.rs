@@ -78,10 +78,8 @@ impl Half {
 
 impl Answers {
     /// A good answer came.
-    pub(super) fn good(&self, latency: Duration, at: u64) {
-        let half = self.half(at);
-        half.all.fetch_add(1, Relaxed);
-        half.time(latency);
+    pub(super) fn good(&self, at: u64) {
+        self.half(at).all.fetch_add(1, Relaxed);
     }
 
     /// A failure came.
@@ -91,8 +89,8 @@ impl Answers {
         half.bad.fetch_add(1, Relaxed);
     }
 
-    /// An answer was no longer waited for, after so long.
-    pub(super) fn outrun(&self, latency: Duration, at: u64) {
+    /// An answer took so long, or longer than was waited for it.
+    pub(super) fn took(&self, latency: Duration, at: u64) {
         self.half(at).time(latency);
     }
 
@@ -260,7 +258,7 @@ mod tests {
     fn taking(millis: impl IntoIterator<Item = u64>) -> Window {
         let answers = Answers::default();
         for millis in millis {
-            answers.good(Duration::from_millis(millis), 1);
+            answers.took(Duration::from_millis(millis), 1);
         }
         answers.recent(1)
     }
@@ -293,13 +291,13 @@ mod tests {
     fn what_is_over_is_not_slow() {
         let (own, other) = (Answers::default(), Answers::default());
         for _ in 0..50 {
-            own.good(Duration::from_millis(100), 4_999);
-            other.good(Duration::from_millis(2), 4_999);
+            own.took(Duration::from_millis(100), 4_999);
+            other.took(Duration::from_millis(2), 4_999);
         }
         assert!(own.recent(4_999).is_slower(5.0, other.recent(4_999)));
         for _ in 0..50 {
-            own.good(Duration::from_millis(2), 5_000);
-            other.good(Duration::from_millis(2), 5_000);
+            own.took(Duration::from_millis(2), 5_000);
+            other.took(Duration::from_millis(2), 5_000);
         }
         assert!(!own.recent(5_000).is_slower(2.0, other.recent(5_000)));
     }
@@ -318,7 +316,7 @@ mod tests {
     fn answers_are_forgotten_after_ten_seconds() {
         let answers = Answers::default();
         answers.bad(1);
-        answers.good(Duration::from_millis(1), 4_999);
+        answers.good(4_999);
         let all = |at| answers.recent(at).whole.all;
         assert_eq!((all(9_999), answers.recent(9_999).whole.bad), (2, 1));
         assert_eq!(all(10_000), 0);

@@ -20,8 +20,8 @@ pub struct Params {
     /// The share of failures among the answers of the last moments, 0 to 1, from which an endpoint
     /// is ejected, if the others' is at most half of its own; none for never.
     pub share: Option<f64>,
-    /// How many times as long as the others' its answers must typically take for an ejection, at
-    /// least 2; none for never.
+    /// How many times as long as those of the middle one of the others its answers must typically
+    /// take for an ejection, at least 2; none for never.
     pub slow: Option<u32>,
     /// How long the first ejection lasts; each further one in a row lasts that much longer, up to [`Params::LONGEST`].
     pub period: Duration,
@@ -127,14 +127,14 @@ impl Health {
     /// A good answer came after `latency`.
     pub(super) fn answered(&self, latency: Duration, now: Instant) {
         if !self.is_late(latency, now) {
-            self.answers.good(latency, self.millis(now));
+            self.answers.good(self.millis(now));
         }
     }
 
-    /// An answer was not waited for any longer than `latency`.
-    pub(super) fn outrun(&self, latency: Duration, now: Instant) {
+    /// An answer took `latency`, or longer than that was waited for it.
+    pub(super) fn took(&self, latency: Duration, now: Instant) {
         if !self.is_late(latency, now) {
-            self.answers.outrun(latency, self.millis(now));
+            self.answers.took(latency, self.millis(now));
         }
     }
 

@@ -248,6 +248,7 @@ impl EndpointSet {
             Outcome::Success => {
                 endpoint.load().observe(latency, now);
                 endpoint.health().answered(latency, now);
+                self.note_latency(endpoint, latency, now);
             }
             Outcome::Failure | Outcome::Unreachable => {
                 let asked = self
@@ -276,12 +277,23 @@ impl EndpointSet {
                 let factor = if latency < expected / 2 { 1 } else { 2 };
                 let latency = latency.max(expected * factor).min(WORST);
                 endpoint.load().observe(latency, now);
-                endpoint.health().outrun(latency, now);
+                self.note_latency(endpoint, latency, now);
             }
             Outcome::Unknown => return,
         }
         if let Some(params) = &self.eject {
             self.compare(params, now);
+        }
+    }
+
+    /// Keeps a latency, where latencies are compared.
+    fn note_latency(&self, endpoint: &Endpoint, latency: Duration, now: Instant) {
+        if self
+            .eject
+            .as_ref()
+            .is_some_and(|params| params.slow.is_some())
+        {
+            endpoint.health().took(latency, now);
         }
     }
 

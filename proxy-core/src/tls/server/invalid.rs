@@ -1,8 +1,11 @@
 //! What of [`AcceptorParams`](super::AcceptorParams) cannot be used, and why.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "accept")]
+use std::path::Path;
+use std::path::PathBuf;
 
+#[cfg(feature = "accept")]
 use crate::tls::pem::{Bad, BadPair};
 
 /// The part that cannot be used.
@@ -37,6 +40,7 @@ pub struct Invalid {
     pub help: &'static str,
 }
 
+#[cfg(feature = "accept")]
 impl Invalid {
     pub(super) fn new(part: InvalidPart, file: &Path, bad: Bad) -> Self {
         Self {

@@ -15,7 +15,6 @@ mod clients;
 mod expiry;
 #[cfg(feature = "accept")]
 mod hello;
-#[cfg_attr(not(feature = "accept"), allow(dead_code))]
 mod invalid;
 #[cfg(feature = "accept")]
 mod keys;
@@ -23,7 +22,6 @@ mod keys;
 mod names;
 #[cfg(feature = "accept")]
 mod pairs;
-#[cfg_attr(not(feature = "accept"), allow(dead_code))]
 mod params;
 #[cfg(feature = "accept")]
 mod peer;

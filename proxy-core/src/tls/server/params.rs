@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(feature = "accept")]
 use crate::tls::follow::Sources;
 
 /// How clients of an entry are spoken to.
@@ -101,6 +102,7 @@ impl Default for Tickets {
     }
 }
 
+#[cfg(feature = "accept")]
 impl ClientPolicy {
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let authorities = match self {
@@ -112,6 +114,7 @@ impl ClientPolicy {
     }
 }
 
+#[cfg(feature = "accept")]
 impl AcceptorParams {
     /// All files that it is made of.
     pub(super) fn sources(&self) -> Sources {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair,
-    SanType, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
+    SignatureAlgorithm,
 };
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -64,12 +64,6 @@ pub(super) fn issue_with(
         cert: cert.pem(),
         key: key.serialize_pem(),
     }
-}
-
-/// An extension that makes two certificates differ visibly, if that is needed.
-#[allow(dead_code)]
-pub(super) fn mark(value: u8) -> CustomExtension {
-    CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 55555, 1], vec![4, 1, value])
 }
 
 impl Pair {
