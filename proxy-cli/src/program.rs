@@ -42,7 +42,7 @@ fn dispatch(role: &'static Role, matches: &ArgMatches) -> Result<(), Failure> {
             request,
             headers,
         }) => explain(role, options, request, headers),
-        Some(Command::Schema) => print(&format!("{:#}\n", proxy_core::config::schema())),
+        Some(Command::Schema) => print(proxy_core::config::schema()),
         Some(Command::Completions { shell }) => completions(role, *shell),
     }
 }

@@ -1,7 +1,8 @@
 //! How an endpoint is picked for a try: a word, or `{hash: ...}` with what the hash is taken of.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -69,6 +70,8 @@ impl Written for HeaderName {
 
 written!(HeaderName);
 
+/// What is written as one word, for the JSON schema.
+#[cfg(test)]
 const WORDS: &[&str] = &["p2c", "least", "round-robin"];
 const TOLD: &[&str] = &["p2c", "least", "round-robin", "{hash: {header: NAME}}"];
 const KEYS: &[&str] = &["header", "cookie", "source"];
@@ -186,8 +189,9 @@ impl<'de> Visitor<'de> for HashVisitor {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for Balance {
-    fn schema_name() -> Cow<'static, str> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "Balance".into()
     }
 

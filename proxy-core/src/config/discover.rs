@@ -1,7 +1,8 @@
 //! How the endpoints of an entry are found: a word, or `{file: PATH}`.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -79,8 +80,9 @@ impl<'de> Visitor<'de> for DiscoverVisitor {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for Discover {
-    fn schema_name() -> Cow<'static, str> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "Discover".into()
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,7 +10,8 @@ use super::{
 };
 
 /// One entry of a section. `listen` and `to` are required, every other key has a default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     rename_all = "kebab-case",
     deny_unknown_fields,
@@ -24,14 +24,14 @@ pub struct Entry {
     pub to: To,
     /// How the endpoints are found. Default: `dns` if a host of `to` is a name, else `static`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Discover")]
+    #[cfg_attr(test, schemars(with = "Discover"))]
     pub discover: Option<Discover>,
     /// What the upstream is told as the authority (`Host`, `:authority`). Default: `upstream`.
     #[serde(default)]
     pub host: HostPolicy,
     /// How an upstream of `https` or `tls` is spoken to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Tls")]
+    #[cfg_attr(test, schemars(with = "Tls"))]
     pub tls: Option<Tls>,
     /// How long each step may take.
     #[serde(default)]
@@ -115,7 +115,8 @@ impl Entry {
 }
 
 /// What the upstream is told as the authority (`Host`, `:authority`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HostPolicy {
     /// The host and port of `to`.
@@ -126,7 +127,8 @@ pub enum HostPolicy {
 }
 
 /// How long each step may take. A duration of zero is an error: `off` removes a limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -166,7 +168,8 @@ impl Default for Timeouts {
 }
 
 /// When and how often a failed try is repeated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -225,7 +228,8 @@ impl Default for Retry {
 }
 
 /// When a failing endpoint is left out, and for how long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -266,7 +270,8 @@ impl Default for Eject {
 }
 
 /// How endpoints are asked how they are: active health checks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -277,12 +282,12 @@ pub struct Health {
     /// What is asked for by GET; a status from 200 to 399 is good. An entry of `tcp` or `tls` only
     /// makes a connection. Default: `/`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub path: Option<String>,
     /// The service that is asked for by `grpc.health.v1.Health/Check` instead, over HTTP/2; the empty
     /// name is that of the whole server.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub grpc: Option<String>,
     /// From one check of an endpoint to the next. Default: `5s`.
     pub every: Duration,
@@ -308,7 +313,8 @@ impl Default for Health {
 }
 
 /// How many connections to the endpoints are held, and for how long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",

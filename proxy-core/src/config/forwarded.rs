@@ -1,12 +1,12 @@
 //! What a workload is told of who called: `X-Forwarded-*` and `Forwarded`.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Network;
 
 /// What the workload is told of who called, and whom that is believed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -23,7 +23,8 @@ pub struct Forwarded {
 }
 
 /// The fields that say who called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardedField {
     /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.

@@ -6,7 +6,6 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,7 +16,8 @@ use super::{
 };
 
 /// One entry of the inbound role. `listen` and `to` are required, every other key has a default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     rename_all = "kebab-case",
     deny_unknown_fields,
@@ -30,7 +30,7 @@ pub struct Inbound {
     pub to: Url,
     /// How callers are spoken to inside TLS; without it they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "InboundTls")]
+    #[cfg_attr(test, schemars(with = "InboundTls"))]
     pub tls: Option<InboundTls>,
     /// What the workload is told as the authority (`Host`, `:authority`): what the caller wrote, or
     /// the host and port of `to`. Default: `keep`.

@@ -1,11 +1,11 @@
 //! How callers of an inbound entry are spoken to: our certificates, and theirs.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// TLS towards callers, 1.2 and 1.3. Files are followed: what is written anew holds for new connections, and what
 /// cannot be used changes nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -15,20 +15,20 @@ use serde::{Deserialize, Serialize};
 pub struct InboundTls {
     /// The file with our certificate and its chain, in PEM; goes with `key`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub cert: Option<String>,
     /// The file with the key of `cert`, in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub key: Option<String>,
     /// A folder with certificates and keys: `NAME.crt` or `NAME.pem` with `NAME.key` beside it, or
     /// `NAME.pem` that holds both. Which is shown depends on the name that the caller asks for (SNI).
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub folder: Option<String>,
     /// The file with the certificates of the authorities whose clients are let in, in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub client_ca: Option<String>,
     /// Whether callers must have a certificate of `client-ca`: `required`, or `optional`. Default: `required`.
     pub client: ClientCertificate,
@@ -39,7 +39,8 @@ pub struct InboundTls {
 }
 
 /// Whether a caller must have a certificate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ClientCertificate {
     /// It must.

@@ -1,12 +1,12 @@
 //! Where copies of requests go: mirroring, also called traffic shadowing.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Discover, Percent, Tls, To};
 
 /// Where copies of requests go, and of how many. Their answers are read and thrown away.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     rename_all = "kebab-case",
     deny_unknown_fields,
@@ -20,11 +20,11 @@ pub struct Mirror {
     pub share: Percent,
     /// How the endpoints are found. Default: `dns` if a host of `to` is a name, else `static`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Discover")]
+    #[cfg_attr(test, schemars(with = "Discover"))]
     pub discover: Option<Discover>,
     /// How a mirror of `https` is spoken to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Tls")]
+    #[cfg_attr(test, schemars(with = "Tls"))]
     pub tls: Option<Tls>,
 }
 

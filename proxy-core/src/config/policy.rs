@@ -1,7 +1,8 @@
 //! What can be said of a path apart from its entry, and the policies that are off unless asked for.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -12,7 +13,8 @@ use super::{Count, Duration, Invalid, Mirror, OrOff, Percent, Retry};
 
 /// What holds for the requests of a path instead of what the entry says. What is not written here
 /// is as for the entry; `retry`, `hedge`, `inject` and `mirror` replace the entry's as a whole.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -24,24 +26,25 @@ pub struct PathPolicy {
     pub timeout: PathTimeouts,
     /// When and how often a failed try is repeated, or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "OrOff<Retry>")]
+    #[cfg_attr(test, schemars(with = "OrOff<Retry>"))]
     pub retry: Option<OrOff<Retry>>,
     /// When a second try is sent beside a slow one, or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "OrOff<Hedge>")]
+    #[cfg_attr(test, schemars(with = "OrOff<Hedge>"))]
     pub hedge: Option<OrOff<Hedge>>,
     /// Faults that are made on purpose, or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "OrOff<Inject>")]
+    #[cfg_attr(test, schemars(with = "OrOff<Inject>"))]
     pub inject: Option<OrOff<Inject>>,
     /// Where copies of requests go, or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "OrOff<Mirror>")]
+    #[cfg_attr(test, schemars(with = "OrOff<Mirror>"))]
     pub mirror: Option<OrOff<Mirror>>,
 }
 
 /// The timeouts that a path may have of its own.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -51,16 +54,17 @@ pub struct PathPolicy {
 pub struct PathTimeouts {
     /// As `timeout.request` of the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "OrOff<Duration>")]
+    #[cfg_attr(test, schemars(with = "OrOff<Duration>"))]
     pub request: Option<OrOff<Duration>>,
     /// As `timeout.try` of the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "OrOff<Duration>")]
+    #[cfg_attr(test, schemars(with = "OrOff<Duration>"))]
     pub r#try: Option<OrOff<Duration>>,
 }
 
 /// How much an entry lets through.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -87,7 +91,8 @@ pub enum InFlight {
 
 /// When a second try is sent beside one that has no response head yet. Requests without a body and
 /// of a method that may be repeated are hedged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -112,7 +117,8 @@ impl Default for Hedge {
 }
 
 /// Faults that are made on purpose, to see what the workload makes of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -122,16 +128,17 @@ impl Default for Hedge {
 pub struct Inject {
     /// Requests that wait before they are sent, or `off`. Default: `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Delay")]
+    #[cfg_attr(test, schemars(with = "Delay"))]
     pub delay: Option<Delay>,
     /// Requests that are answered instead of being sent. Default: `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Abort")]
+    #[cfg_attr(test, schemars(with = "Abort"))]
     pub abort: Option<Abort>,
 }
 
 /// Requests that wait before they are sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     rename_all = "kebab-case",
     deny_unknown_fields,
@@ -145,7 +152,8 @@ pub struct Delay {
 }
 
 /// Requests that are answered instead of being sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     rename_all = "kebab-case",
     deny_unknown_fields,
@@ -206,8 +214,9 @@ impl<'de> Deserialize<'de> for InFlight {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for InFlight {
-    fn schema_name() -> Cow<'static, str> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "InFlight".into()
     }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -13,7 +14,8 @@ use super::{
 };
 
 /// The configuration file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -92,6 +94,7 @@ impl Serialize for Ignored {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for Ignored {
     fn inline_schema() -> bool {
         true
@@ -107,7 +110,8 @@ impl JsonSchema for Ignored {
 }
 
 /// Who may ask what happened to a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Explain {
     /// Whoever can connect.
@@ -169,6 +173,7 @@ impl<'de> Deserialize<'de> for Workers {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for Workers {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Workers".into()
@@ -205,7 +210,8 @@ impl Visitor<'_> for WorkersVisitor {
 }
 
 /// Which requests are logged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AccessLog {
     /// Every request.
@@ -235,7 +241,8 @@ impl FromStr for AccessLog {
 }
 
 /// How the process ends once it is told to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",
@@ -260,7 +267,8 @@ impl Default for Drain {
 }
 
 /// Whom to ask for names, and how patiently.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     default,
     rename_all = "kebab-case",

@@ -1,7 +1,8 @@
 //! The upstreams of an entry: one URL, or a list of URLs with weights.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -72,9 +73,10 @@ const fn default_weight() -> Count<1, 1000> {
 }
 
 /// The long form of a target in the file.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a URL or `{to: URL, weight: N}`")]
-#[schemars(rename = "WeightedTarget")]
+#[cfg_attr(test, schemars(rename = "WeightedTarget"))]
 struct Weighted {
     /// The upstream.
     to: Url,
@@ -117,8 +119,9 @@ impl<'de> Deserialize<'de> for To {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for Target {
-    fn schema_name() -> Cow<'static, str> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "Target".into()
     }
 
@@ -130,8 +133,9 @@ impl JsonSchema for Target {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for To {
-    fn schema_name() -> Cow<'static, str> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "To".into()
     }
 

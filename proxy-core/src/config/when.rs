@@ -182,6 +182,7 @@ impl<'de> serde::Deserialize<'de> for RetryOn {
     }
 }
 
+#[cfg(test)]
 impl schemars::JsonSchema for RetryOn {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         super::written::schema_name_of::<Self>()

@@ -1,6 +1,6 @@
 //! Values that are written as one scalar: text in, text out, a reason when the text is wrong.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
+use std::{fmt, marker::PhantomData, str::FromStr};
 
 use serde::de::{self, Deserializer, Visitor};
 
@@ -31,6 +31,10 @@ impl fmt::Display for Invalid {
 impl std::error::Error for Invalid {}
 
 /// A value of one scalar, as the file, the flags and the JSON schema see it.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the JSON schema is derived in tests")
+)]
 pub(crate) trait Written: FromStr<Err = Invalid> + fmt::Display {
     /// What the value is, with its article: `a duration`.
     const WHAT: &'static str;
@@ -53,6 +57,7 @@ pub(crate) fn deserialize<'de, T: Written, D: Deserializer<'de>>(from: D) -> Res
 }
 
 /// The JSON schema of a value of one scalar; a text with `${...}` is accepted as it stands.
+#[cfg(test)]
 pub(crate) fn schema_of<T: Written>() -> schemars::Schema {
     let variable = if T::VARIABLE { r"|.*\$\{.+\}.*" } else { "" };
     schemars::json_schema!({
@@ -64,8 +69,9 @@ pub(crate) fn schema_of<T: Written>() -> schemars::Schema {
 }
 
 /// The name of a value of one scalar in the JSON schema.
-pub(crate) fn schema_name_of<T: Written>() -> Cow<'static, str> {
-    Cow::Borrowed(T::SCHEMA)
+#[cfg(test)]
+pub(crate) fn schema_name_of<T: Written>() -> std::borrow::Cow<'static, str> {
+    std::borrow::Cow::Borrowed(T::SCHEMA)
 }
 
 struct TextVisitor<T>(PhantomData<T>);
@@ -98,7 +104,7 @@ impl<T: Written> Visitor<'_> for TextVisitor<T> {
     }
 }
 
-/// Implements `Serialize`, `Deserialize` and `JsonSchema` for types that are [`Written`].
+/// Implements `Serialize`, `Deserialize` and, in tests, `JsonSchema` for types that are [`Written`].
 macro_rules! written {
     ($($type:ty),+ $(,)?) => {$(
         impl serde::Serialize for $type {
@@ -113,6 +119,7 @@ macro_rules! written {
             }
         }
 
+        #[cfg(test)]
         impl schemars::JsonSchema for $type {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 $crate::config::written::schema_name_of::<Self>()

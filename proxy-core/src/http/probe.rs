@@ -2,19 +2,20 @@
 //!
 //! Each probe makes a connection of its own, so that one that cannot be made any more is found out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, TE, USER_AGENT};
+use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::uri::Authority;
-use http::{HeaderValue, Method, Request, Response, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite};
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt, Limited};
+use tower::Service;
 
-use crate::tls::{Offer, Reach, Reached};
+use super::client::{Client, ClientParams, Protocol};
+use crate::body::Body;
+use crate::fault::Fault;
+use crate::telemetry::EntryCounters;
+use crate::tls::{Offer, Reach};
 
 /// What an endpoint is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,19 +39,19 @@ pub async fn probe(
     authority: &Authority,
     limit: Duration,
 ) -> Result<(), String> {
-    let offer = match question {
-        Question::Connection => Offer::Nothing,
-        Question::Http1(_) => Offer::Http1,
-        Question::Http2(_) | Question::Grpc(_) => Offer::Http2,
-        Question::Either(_) => Offer::Either,
-    };
+    let ask = |protocol, request| ask(protocol, reach, authority, limit, request);
     let asked = async {
-        let reached = reach.connect(offer, limit).await;
-        let reached = reached.map_err(|fault| fault.story())?;
-        let is_http2 = reached.is_http2();
-        match reached {
-            Reached::Plain(tcp) => ask(question, authority, tcp, is_http2).await,
-            Reached::Secured(tls) => ask(question, authority, *tls, is_http2).await,
+        match question {
+            Question::Connection => {
+                let reached = reach.connect(Offer::Nothing, limit).await;
+                reached.map(drop).map_err(told)
+            }
+            Question::Http1(path) => judge(&ask(Protocol::Http1, get(path)?).await?),
+            Question::Http2(path) => judge(&ask(Protocol::Http2, get(path)?).await?),
+            Question::Either(path) => judge(&ask(Protocol::Negotiated, get(path)?).await?),
+            Question::Grpc(service) => {
+                judge_grpc(ask(Protocol::Http2, grpc(service)?).await?).await
+            }
         }
     };
     match tokio::time::timeout(limit, asked).await {
@@ -59,36 +60,35 @@ pub async fn probe(
     }
 }
 
-async fn ask<T>(
-    question: &Question,
+/// Sends the request on a connection that nothing else uses, and that nothing counts.
+async fn ask(
+    protocol: Protocol,
+    reach: &Reach,
     authority: &Authority,
-    stream: T,
-    is_http2: bool,
-) -> Result<(), String>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    match question {
-        Question::Connection => Ok(()),
-        Question::Grpc(service) => {
-            judge_grpc(over_http2(stream, grpc(service, authority)?).await?).await
-        }
-        Question::Http2(path) => judge(over_http2(stream, get(path, authority)?).await?),
-        Question::Either(path) if is_http2 => {
-            judge(over_http2(stream, get(path, authority)?).await?)
-        }
-        Question::Http1(path) | Question::Either(path) => {
-            judge(over_http1(stream, get(path, authority)?).await?)
-        }
-    }
+    limit: Duration,
+    request: Request<Body>,
+) -> Result<Response<Body>, String> {
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
+    let params = ClientParams {
+        protocol,
+        connect: limit,
+        ..ClientParams::default()
+    };
+    let counters = Arc::new(EntryCounters::default());
+    let mut client = Client::new(reach.clone(), authority, &host, params, counters);
+    client.call(request).await.map_err(told)
 }
 
-fn get(path: &str, authority: &Authority) -> Result<Request<Full<Bytes>>, String> {
-    request(Method::GET, path, authority, Bytes::new())
+fn told(fault: Fault) -> String {
+    fault.story()
+}
+
+fn get(path: &str) -> Result<Request<Body>, String> {
+    request(Method::GET, path, Body::empty())
 }
 
 /// A unary call of a `HealthCheckRequest` whose one field, number 1, is the service's name.
-fn grpc(service: &str, authority: &Authority) -> Result<Request<Full<Bytes>>, String> {
+fn grpc(service: &str) -> Result<Request<Body>, String> {
     let mut message = Vec::new();
     if !service.is_empty() {
         message.push(0x0a);
@@ -100,67 +100,23 @@ fn grpc(service: &str, authority: &Authority) -> Result<Request<Full<Bytes>>, St
     frame.extend_from_slice(&(message.len() as u32).to_be_bytes());
     frame.extend_from_slice(&message);
     let path = "/grpc.health.v1.Health/Check";
-    let mut request = request(Method::POST, path, authority, frame.into())?;
+    let mut request = request(Method::POST, path, Body::full(frame))?;
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
     Ok(request)
 }
 
-fn request(
-    method: Method,
-    path: &str,
-    authority: &Authority,
-    body: Bytes,
-) -> Result<Request<Full<Bytes>>, String> {
-    let uri = Uri::builder().scheme("http").authority(authority.clone());
-    let uri = uri.path_and_query(path).build();
-    let mut request = Request::new(Full::new(body));
+fn request(method: Method, path: &str, body: Body) -> Result<Request<Body>, String> {
+    let mut request = Request::new(body);
     *request.method_mut() = method;
-    *request.uri_mut() = uri.map_err(|error| error.to_string())?;
+    *request.uri_mut() = path.parse().map_err(|error| format!("{path}: {error}"))?;
     let agent = HeaderValue::from_static("remora-health-check");
     request.headers_mut().insert(USER_AGENT, agent);
     Ok(request)
 }
 
-async fn over_http1<T>(
-    stream: T,
-    mut request: Request<Full<Bytes>>,
-) -> Result<Response<Incoming>, String>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let authority = request.uri().authority().map_or("", Authority::as_str);
-    let host = HeaderValue::from_str(authority).map_err(|error| error.to_string())?;
-    request.headers_mut().insert(HOST, host);
-    if let Some(path) = request.uri().path_and_query().cloned() {
-        *request.uri_mut() = path.into();
-    }
-    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
-    tokio::spawn(driver);
-    sender.send_request(request).await.map_err(told)
-}
-
-async fn over_http2<T>(
-    stream: T,
-    request: Request<Full<Bytes>>,
-) -> Result<Response<Incoming>, String>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let io = TokioIo::new(stream);
-    let (mut sender, driver) = http2::handshake(TokioExecutor::new(), io)
-        .await
-        .map_err(told)?;
-    tokio::spawn(driver);
-    sender.send_request(request).await.map_err(told)
-}
-
-fn told(error: hyper::Error) -> String {
-    error.to_string()
-}
-
-fn judge(response: Response<Incoming>) -> Result<(), String> {
+fn judge(response: &Response<Body>) -> Result<(), String> {
     match response.status().as_u16() {
         200..=399 => Ok(()),
         status => Err(format!("status {status}")),
@@ -168,7 +124,7 @@ fn judge(response: Response<Incoming>) -> Result<(), String> {
 }
 
 /// Good is a `HealthCheckResponse` whose field number 1 is SERVING (1).
-async fn judge_grpc(response: Response<Incoming>) -> Result<(), String> {
+async fn judge_grpc(response: Response<Body>) -> Result<(), String> {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, 4 * 1024).collect().await;
     let body = body.map_err(|error| error.to_string())?;
