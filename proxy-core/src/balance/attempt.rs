@@ -103,7 +103,8 @@ impl Attempt {
 
     /// Tells whoever may have to wait for this endpoint whether there is another one.
     pub(super) fn look_for_another(&self, result: &Result<Response<Body>, Fault>) {
-        let waits = matches!(result, Ok(response) if response.headers().contains_key(RETRY_AFTER));
+        let waits = matches!(result, Ok(response)
+            if !response.status().is_success() && response.headers().contains_key(RETRY_AFTER));
         if let (true, Some(exchange)) = (waits, &self.exchange) {
             let tried = exchange.story(|story| story.tried.clone());
             let is_there = self.set.endpoints().iter().any(|endpoint| {
@@ -134,11 +135,7 @@ impl Attempt {
     }
 
     /// Keeps what failed among the last failures.
-    pub(super) fn note(&self, result: &Result<Response<Body>, Fault>) {
-        let outcome = match result {
-            Ok(response) => outcome_of_head(response),
-            Err(fault) => outcome_of_fault(fault),
-        };
+    pub(super) fn note(&self, result: &Result<Response<Body>, Fault>, outcome: Outcome) {
         let failed = matches!(outcome, Outcome::Failure | Outcome::Unreachable);
         let Some(exchange) = self.exchange.as_ref().filter(|_| failed) else {
             return;

@@ -280,13 +280,14 @@ where
         if let Some(mut attempt) = this.attempt.take() {
             attempt.tell(&result);
             attempt.look_for_another(&result);
-            attempt.note(&result);
-            match &mut result {
-                Ok(response) => {
-                    attempt.answered(outcome_of_head(response));
-                    response.body_mut().watch(attempt);
-                }
-                Err(fault) => attempt.answered(outcome_of_fault(fault)),
+            let outcome = match &result {
+                Ok(response) => outcome_of_head(response),
+                Err(fault) => outcome_of_fault(fault),
+            };
+            attempt.note(&result, outcome);
+            attempt.answered(outcome);
+            if let Ok(response) = &mut result {
+                response.body_mut().watch(attempt);
             }
         }
         Poll::Ready(result)

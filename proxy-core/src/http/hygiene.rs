@@ -107,19 +107,19 @@ fn clean_request(request: &mut Request<Body>) -> Result<(), Fault> {
     }
     check_authority(request)?;
     let met = Met::among(request.headers());
-    if met.hop && !is_only_chunked(request.headers()) {
+    if met.any_hop() && !is_only_chunked(request.headers()) {
         return Err(refuse(
             "the request has a transfer coding other than chunked",
         ));
     }
-    let upgrade = match met.hop {
+    let upgrade = match met.any_hop() {
         true => wanted_upgrade(request.version(), request.headers()),
         false => None,
     };
     strip(request.headers_mut(), met);
     match upgrade {
         Some(protocol) => restore_upgrade(request.headers_mut(), protocol),
-        None if met.hop => {
+        None if met.any_hop() => {
             request.extensions_mut().remove::<Handover>();
         }
         None => {}
@@ -207,70 +207,75 @@ fn restore_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
-/// What one pass over the names finds, so that the common message costs no look-up.
-#[derive(Clone, Copy)]
+/// The fields that end at each hop (RFC 9110, 7.6.1), `TE` apart: what it says of trailers goes on.
+static HOP: [HeaderName; 5] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// What one pass over the names finds, so that what is not there costs no look-up.
+#[derive(Clone, Copy, Default)]
 struct Met {
-    /// A field that ends at this hop.
-    hop: bool,
+    /// Which of [`HOP`].
+    hop: [bool; 5],
     te: bool,
 }
 
 impl Met {
     fn among(headers: &HeaderMap) -> Self {
-        let (mut hop, mut te) = (false, false);
+        let mut met = Self::default();
         for name in headers.keys() {
             // Lengths first: few other fields in use share them.
             match name.as_str().len() {
-                2 => te |= *name == TE,
-                7 | 10 | 16 | 17 => hop |= is_hop_by_hop(name),
+                2 => met.te |= *name == TE,
+                7 | 10 | 16 | 17 => {
+                    if let Some(index) = HOP.iter().position(|hop| hop == name) {
+                        met.hop[index] = true;
+                    }
+                }
                 _ => {}
             }
         }
-        Self { hop, te }
+        met
+    }
+
+    fn any_hop(self) -> bool {
+        self.hop.contains(&true)
     }
 }
 
 /// Removes what ends at this hop.
-fn strip(headers: &mut HeaderMap, Met { hop, te: has_te }: Met) {
-    if !hop && !has_te {
-        return;
+fn strip(headers: &mut HeaderMap, met: Met) {
+    if met.hop[0] {
+        for name in listed(headers) {
+            headers.remove(name);
+        }
     }
-    let listed: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(tokens)
-        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
-        .filter(|name| !is_protected(name))
-        .collect();
-    let trailers = has_te
-        && headers
-            .get_all(TE)
-            .iter()
-            .any(|value| names(value, "trailers"));
-    for name in listed.iter().chain(&[
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        TRANSFER_ENCODING,
-        UPGRADE,
-        TE,
-    ]) {
+    for (name, _) in HOP.iter().zip(met.hop).filter(|(_, met)| *met) {
         headers.remove(name);
     }
-    if trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+    if met.te {
+        let mut wanted = headers.get_all(TE).iter();
+        let trailers = wanted.any(|value| names(value, "trailers"));
+        headers.remove(TE);
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
     }
 }
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    [
-        &CONNECTION,
-        &KEEP_ALIVE,
-        &PROXY_CONNECTION,
-        &TRANSFER_ENCODING,
-        &UPGRADE,
-    ]
-    .contains(&name)
+/// The fields that `Connection` lists and that are not removed anyway.
+fn listed(headers: &HeaderMap) -> Vec<HeaderName> {
+    const ANYWAY: [&str; 4] = ["keep-alive", "close", "upgrade", "te"];
+    let listed = headers.get_all(CONNECTION).iter().flat_map(tokens);
+    listed
+        .filter(|token| !ANYWAY.iter().any(|known| known.eq_ignore_ascii_case(token)))
+        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        .filter(|name| !is_protected(name))
+        .collect()
 }
 
 /// Fields that `Connection` cannot take away from the next hop: the message would change its meaning, or

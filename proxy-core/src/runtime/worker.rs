@@ -25,7 +25,7 @@ use crate::lifecycle::Phase;
 use crate::net::{Acceptor, Connections};
 use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
 use crate::stack::{
-    Clients, Downstream, Mirrors, Seam, Shared, TcpStack, Upstream, downstream, upstream,
+    Clients, Downstream, Mirrors, Reused, Seam, Shared, TcpStack, Upstream, downstream, upstream,
 };
 use crate::telemetry::{AccessLog, Which};
 use crate::tls::Acceptor as TlsAcceptor;
@@ -111,7 +111,7 @@ enum Stack {
 }
 
 struct HttpStack {
-    downstream: Downstream,
+    downstream: Reused<Downstream>,
     upstream: Upstream,
     server: ServerParams,
     acceptor: Option<Arc<TlsAcceptor>>,
@@ -417,7 +417,7 @@ fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpS
     };
     let downstream = downstream(&entry.plan.name, plan, counters, log, seam);
     HttpStack {
-        downstream,
+        downstream: Reused::new(downstream),
         upstream,
         server: plan.server.clone(),
         acceptor: entry.acceptor().cloned(),
@@ -471,6 +471,6 @@ impl Service<Request<Body>> for Current {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.0.load().downstream.clone().call(request)
+        self.0.load().downstream.send(request)
     }
 }

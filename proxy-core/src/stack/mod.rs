@@ -2,12 +2,14 @@
 
 mod downstream;
 mod paths;
+mod reused;
 mod seam;
 mod shared;
 mod tcp;
 mod upstream;
 
 pub use downstream::{Downstream, downstream};
+pub use reused::Reused;
 pub use seam::Seam;
 pub use shared::{Budgets, Shared};
 pub use tcp::TcpStack;

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower::Service;
 
+use super::Reused;
 use crate::body::Body;
 use crate::fault::Fault;
 
@@ -21,7 +22,7 @@ trait Erased: Send + Sync {
     fn send(&self, request: Request<Body>) -> Answer;
 }
 
-struct Inner<S>(S);
+struct Inner<S>(Reused<S>);
 
 impl<S> Erased for Inner<S>
 where
@@ -29,7 +30,7 @@ where
     S::Future: Send + 'static,
 {
     fn send(&self, request: Request<Body>) -> Answer {
-        Box::pin(self.0.clone().call(request))
+        Box::pin(self.0.send(request))
     }
 }
 
@@ -44,7 +45,7 @@ impl Seam {
             + 'static,
         S::Future: Send + 'static,
     {
-        Self(Arc::new(Inner(service)))
+        Self(Arc::new(Inner(Reused::new(service))))
     }
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderName, Request, Response};
 use tower::{Service, ServiceBuilder};
 
 use super::paths::Paths;
-use super::{Budgets, Seam, Shared};
+use super::{Budgets, Reused, Seam, Shared};
 use crate::balance::{Balance, Endpoint, EndpointSet};
 use crate::body::Body;
 use crate::fault::Fault;
@@ -143,6 +143,8 @@ where
         .option_layer(policy.inject.clone().map(InjectLayer::new))
         // Above the balancer, so that each try picks anew.
         .option_layer(retry)
+        // What repeats takes a clone of what is below for each request: a cheap one.
+        .layer_fn(Reused::new)
         // Below the retries: both tries of a race are one to them.
         .option_layer(hedge)
         // Below everything that repeats: each try is told what is left.

@@ -16,30 +16,42 @@ pub(super) enum FieldCase {
     Own(Arc<[Bytes]>),
 }
 
-/// Finds out how the names of one head are written.
-#[derive(Debug)]
-pub(super) struct Survey {
+/// In which of the usual manners names are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Manner {
     lower: bool,
     title: bool,
 }
 
-impl Survey {
-    pub(super) fn new() -> Self {
+/// Of no name: nothing speaks against either.
+impl Default for Manner {
+    fn default() -> Self {
         Self {
             lower: true,
             title: true,
         }
     }
+}
 
-    /// Looks at one name; false when no further one can change what was found.
-    pub(super) fn see(&mut self, name: &[u8]) -> bool {
-        self.lower = self.lower && !name.iter().any(u8::is_ascii_uppercase);
-        self.title = self.title && is_title(name);
-        self.lower || self.title
+impl Manner {
+    /// How one name is written.
+    pub(super) fn of(name: &[u8]) -> Self {
+        Self {
+            lower: !name.iter().any(u8::is_ascii_uppercase),
+            title: is_title(name),
+        }
     }
 
-    /// What was found; none for lower case. `names` is asked only where neither rule holds.
-    pub(super) fn found(&self, names: impl FnOnce() -> Arc<[Bytes]>) -> Option<FieldCase> {
+    /// How these and those are written.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            lower: self.lower && other.lower,
+            title: self.title && other.title,
+        }
+    }
+
+    /// What is to be kept of it: nothing of lower case. `names` is asked only where neither manner holds.
+    pub(super) fn case(self, names: impl FnOnce() -> Arc<[Bytes]>) -> Option<FieldCase> {
         match (self.lower, self.title) {
             (true, _) => None,
             (false, true) => Some(FieldCase::Title),
@@ -67,16 +79,15 @@ pub(super) fn write_name(out: &mut Vec<u8>, name: &HeaderName, case: Option<&Fie
     match case {
         None => out.extend_from_slice(lower),
         Some(FieldCase::Title) => {
+            let start = out.len();
+            out.extend_from_slice(lower);
             let mut first = true;
-            out.extend(lower.iter().map(|byte| {
-                let written = if first {
-                    byte.to_ascii_uppercase()
-                } else {
-                    *byte
-                };
+            for byte in &mut out[start..] {
+                if first {
+                    byte.make_ascii_uppercase();
+                }
                 first = *byte == b'-';
-                written
-            }));
+            }
         }
         Some(FieldCase::Own(names)) => {
             let own = names.iter().find(|own| own.eq_ignore_ascii_case(lower));

@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::EXPECT;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 
 use super::buffer::Buffer;
-use super::case::Survey;
+use super::case::Manner;
 use super::framing::{self, Framed, Length, Unclear};
+use super::names;
 use crate::body::Body;
 
 /// Fields that a head may have.
@@ -150,19 +149,14 @@ fn parse_request(bytes: &Bytes, keep_case: bool) -> Result<RequestHead, Bad> {
         .map_err(|_| Bad::Malformed("the method is not a token"))?;
     *request.uri_mut() = uri(bytes.slice_ref(target.as_bytes()), request.method())?;
     *request.version_mut() = version(minor);
-    let mut survey = keep_case.then(Survey::new);
-    let framed = headers(bytes, parsed.headers, request.headers_mut())?;
-    if let Some(survey) = &mut survey {
-        let mut names = parsed.headers.iter();
-        names.all(|field| survey.see(field.name.as_bytes()));
-    }
+    let (framed, manner) = headers(bytes, parsed.headers, request.headers_mut())?;
     let names = || -> Arc<[Bytes]> {
         let names = parsed.headers.iter();
         names
             .map(|field| bytes.slice_ref(field.name.as_bytes()))
             .collect()
     };
-    if let Some(case) = survey.and_then(|survey| survey.found(names)) {
+    if keep_case && let Some(case) = manner.case(names) {
         request.extensions_mut().insert(case);
     }
     let length = framing::of_request(version(minor), framed, request.headers_mut())?;
@@ -231,7 +225,7 @@ fn parse_response(bytes: &Bytes, method: &Method) -> Result<ResponseHead, Bad> {
     *response.status_mut() =
         StatusCode::from_u16(code).map_err(|_| Bad::Malformed("the status is out of range"))?;
     *response.version_mut() = version(minor);
-    let framed = headers(bytes, parsed.headers, response.headers_mut())?;
+    let (framed, _) = headers(bytes, parsed.headers, response.headers_mut())?;
     let keep_alive = framing::keeps_alive(version(minor), framed, response.headers());
     let (status, version) = (response.status(), response.version());
     let length = framing::of_response(method, status, version, framed, response.headers_mut())?;
@@ -243,22 +237,27 @@ fn parse_response(bytes: &Bytes, method: &Method) -> Result<ResponseHead, Bad> {
     })
 }
 
+/// Adds the fields to `headers`; says which of those that matter here are among them, and how all are written.
 fn headers(
     bytes: &Bytes,
     parsed: &[httparse::Header<'_>],
     headers: &mut HeaderMap,
-) -> Result<Framed, Bad> {
-    let mut framed = Framed::default();
+) -> Result<(Framed, Manner), Bad> {
+    let (mut framed, mut manner) = (Framed::default(), Manner::default());
     headers.reserve(parsed.len() + 1);
-    for field in parsed {
-        let name = HeaderName::from_bytes(field.name.as_bytes())
-            .map_err(|_| Bad::Malformed("a field name is not a token"))?;
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
-            .map_err(|_| Bad::Malformed("a field value holds a forbidden byte"))?;
-        framed.see(&name);
-        headers.append(name, value);
-    }
-    Ok(framed)
+    names::lend(|names| {
+        for field in parsed {
+            let (name, written) = names
+                .find(field.name.as_bytes())
+                .ok_or(Bad::Malformed("a field name is not a token"))?;
+            let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
+                .map_err(|_| Bad::Malformed("a field value holds a forbidden byte"))?;
+            framed.see(&name);
+            manner = manner.and(written);
+            headers.append(name, value);
+        }
+        Ok((framed, manner))
+    })
 }
 
 fn version(minor: u8) -> Version {

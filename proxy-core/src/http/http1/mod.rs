@@ -13,6 +13,7 @@ mod decode;
 mod encode;
 mod framing;
 mod head;
+mod names;
 mod outbox;
 mod pump;
 mod server;

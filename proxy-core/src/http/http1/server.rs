@@ -63,7 +63,7 @@ pub(in crate::http) async fn serve<S>(
     settings: Settings,
 ) -> Ended
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
     let mut downstream = Downstream::new(stream);
     downstream.buffer = Buffer::with(ahead);
@@ -140,7 +140,7 @@ enum Finished {
 
 impl<S> Future for Server<S, S::Future>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
     type Output = Finished;
 
@@ -156,7 +156,7 @@ where
                         Ok(Some(head)) => {
                             let (request, current) = request(this.wire, this.connection, *head);
                             *this.current = Some(current);
-                            let answer = this.service.clone().call(request);
+                            let answer = this.service.call(request);
                             Step::Answer { answer }
                         }
                         Ok(None) => return well,
