@@ -77,7 +77,7 @@ fn check(
     if effective {
         return print(&effective_of(&read.document.config));
     }
-    let count = read.document.entries().len();
+    let count = read.document.listeners().len();
     let noun = if count == 1 { "entry" } else { "entries" };
     let samples = samples.map(|count| {
         let noun = if count == 1 { "sample" } else { "samples" };

@@ -113,6 +113,10 @@ reasons! {
     RequestError => "http_request_error", BAD_REQUEST, Downstream, Other;
     /// The upstream did not agree to the protocol upgrade it announced.
     UpgradeFailed => "http_upgrade_failed", BAD_GATEWAY, Upstream, Other;
+    /// No route fits the request.
+    NoRoute => "destination_not_found", NOT_FOUND, Downstream, Other;
+    /// The request is for a host that this connection may not ask for.
+    Misdirected => "http_request_denied", MISDIRECTED_REQUEST, Downstream, Other;
     /// The answer is one that the configuration asks for.
     Injected => "proxy_internal_response", SERVICE_UNAVAILABLE, Proxy, Other;
     /// The proxy is at fault.

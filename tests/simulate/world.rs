@@ -227,6 +227,7 @@ fn plan(text: &str) -> Plan {
         env: &|_| None,
         usable: &|_| Ok(()),
         servable: &|_| Ok(()),
+        read: &|_| Ok(Vec::new()),
     };
     compile(&document, &world).expect("a plan")
 }

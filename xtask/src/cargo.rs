@@ -12,7 +12,7 @@ use crate::step;
 pub(crate) const AMBASSADOR: &str = "ambassador";
 
 /// The packages of all roles; each has one program of the same name.
-pub(crate) const ROLES: [&str; 2] = [AMBASSADOR, "sidecar"];
+pub(crate) const ROLES: [&str; 3] = [AMBASSADOR, "sidecar", "ingress"];
 
 /// `cargo WORDS...` in the root of the workspace.
 pub(crate) fn cargo(words: &[&str]) -> Command {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{
-    Config, Entry, EntryName, Error, Inbound, Mirror, OrOff, PathPolicy, Retry, Scheme, Section,
+    Config, Entry, EntryName, Error, Inbound, Lead, ListenAddress, Mirror, OrOff, PathPolicy,
+    Retry, Route, Scheme, Section,
     errors::{Place, Spot},
     tree::Source,
 };
@@ -37,7 +38,8 @@ impl Document {
         self.section
     }
 
-    /// The entries of its section by name; an inbound one is the outbound one that does the same.
+    /// The entries of its section by name; an inbound one is the outbound one that does the same. The edge
+    /// role has none of this kind.
     pub fn entries(&self) -> Vec<(&EntryName, Cow<'_, Entry>)> {
         match self.section {
             Section::Ambassador => {
@@ -50,7 +52,20 @@ impl Document {
                 all.map(|(name, entry)| (name, Cow::Owned(entry.entry())))
                     .collect()
             }
+            Section::Ingress => Vec::new(),
         }
+    }
+
+    /// Where the entries of its section listen, by name.
+    pub fn listeners(&self) -> Vec<(&EntryName, ListenAddress)> {
+        if self.section == Section::Ingress {
+            let all = self.config.ingress.iter();
+            return all
+                .map(|(name, gateway)| (name, gateway.listen.0))
+                .collect();
+        }
+        let all = self.entries().into_iter();
+        all.map(|(name, entry)| (name, entry.listen)).collect()
     }
 
     /// An error at the place of a value, or of the nearest part around it that was written.
@@ -82,6 +97,10 @@ impl Document {
         }
         for entry in self.config.sidecar.values_mut() {
             complete_mirrors(&mut entry.mirror, &mut entry.paths);
+        }
+        let gateways = self.config.ingress.values_mut();
+        for Lead(route) in gateways.flat_map(|gateway| gateway.routes.values_mut()) {
+            complete_route(route);
         }
     }
 
@@ -155,6 +174,18 @@ impl Document {
             .filter(|(made, _)| covers(made))
             .max_by_key(|(made, _)| made.len());
         nearest.map(|(_, flag)| flag.as_str())
+    }
+}
+
+fn complete_route(route: &mut Route) {
+    if let Some(to) = &route.to {
+        route.discover = Some(to.discovery(route.discover.as_ref()));
+        if to.scheme().is_some_and(Scheme::is_tls) {
+            route.tls.get_or_insert_default();
+        }
+    }
+    if let OrOff::On(mirror) = &mut route.mirror {
+        complete_mirror(mirror);
     }
 }
 

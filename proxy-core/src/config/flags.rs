@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use super::{
-    Document, Entry, EntryName, Error, Errors, Inbound, InboundAddress, Invalid, ListenAddress,
-    Section, To, Url, errors::Place, validate::validate,
+    Document, Entry, EntryName, Error, Errors, Gateway, Inbound, InboundAddress, Invalid, Lead,
+    ListenAddress, RouteKey, Section, To, Url, errors::Place, validate::validate,
 };
 
 /// The flags that make or change a configuration, as they were written.
@@ -39,6 +39,9 @@ impl Flags {
                 }
                 Section::Sidecar => {
                     "name a file with `-c FILE`, or write `--listen :8443 --to http://localhost:8080`"
+                }
+                Section::Ingress => {
+                    "name a file with `-c FILE`, or write `--listen :8080 --to http://shop:8080`"
                 }
             };
             let place = Place::Flag {
@@ -131,11 +134,8 @@ impl Change {
             return;
         };
         let section = self.document.section.as_str();
-        let taken = self
-            .document
-            .entries()
-            .iter()
-            .any(|(name, _)| **name == key);
+        let listeners = self.document.listeners();
+        let taken = listeners.iter().any(|(name, _)| **name == key);
         if taken {
             let message = format!("the file has an entry `{name}` already");
             return self.wrong(
@@ -158,6 +158,16 @@ impl Change {
                 if let Some((address, url)) = address.zip(self.url(name, listen, to)) {
                     let entry = Inbound::new(address, url);
                     self.document.config.sidecar.insert(key, entry);
+                }
+            }
+            Section::Ingress => {
+                let address: Option<InboundAddress> = self.value("--listen", listen, &at);
+                let every = "*".parse::<RouteKey>().ok();
+                let url = self.url(name, listen, to);
+                if let (Some(address), Some(url), Some(every)) = (address, url, every) {
+                    let mut entry = Gateway::new(address);
+                    entry.routes.insert(every, Lead(To::from(url).into()));
+                    self.document.config.ingress.insert(key, entry);
                 }
             }
         }

@@ -163,6 +163,9 @@ const fn empty_help(section: Section) -> &'static str {
         Section::Sidecar => {
             "write an entry, like `sidecar: {web: {listen: :8443, to: http://localhost:8080}}`"
         }
+        Section::Ingress => {
+            "write an entry, like `ingress: {web: {listen: :8080, routes: {shop.example.com: http://shop:8080}}}`"
+        }
     }
 }
 

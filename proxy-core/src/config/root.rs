@@ -10,7 +10,8 @@ use serde::{
 };
 
 use super::{
-    Count, DnsServer, Duration, Entry, EntryName, Inbound, Invalid, ListenAddress, OrOff, Section,
+    Count, DnsServer, Duration, Entry, EntryName, Gateway, Inbound, Invalid, ListenAddress, OrOff,
+    Section,
 };
 
 /// The configuration file.
@@ -24,7 +25,7 @@ use super::{
 )]
 pub struct Config {
     /// Where the admin interface listens, or `off`. Default: `localhost:15000`, of the sidecar
-    /// `localhost:15010`.
+    /// `localhost:15010`, of the ingress `localhost:15030`.
     pub admin: OrOff<ListenAddress>,
     /// How many threads serve: `auto` (the CPUs that the cgroup allows) or 1 to 1024.
     /// Default: `auto`.
@@ -46,9 +47,9 @@ pub struct Config {
     /// The translation role's section, ignored here.
     #[serde(skip_serializing)]
     pub adapter: Ignored,
-    /// The edge role's section, ignored here.
-    #[serde(skip_serializing)]
-    pub ingress: Ignored,
+    /// The edge role: the entries by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ingress: BTreeMap<EntryName, Gateway>,
 }
 
 impl Config {
@@ -67,7 +68,7 @@ impl Config {
             ambassador: BTreeMap::new(),
             sidecar: BTreeMap::new(),
             adapter: Ignored,
-            ingress: Ignored,
+            ingress: BTreeMap::new(),
         }
     }
 }

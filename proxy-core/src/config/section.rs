@@ -12,6 +12,8 @@ pub enum Section {
     Ambassador,
     /// The inbound role's.
     Sidecar,
+    /// The edge role's.
+    Ingress,
 }
 
 /// Every section that a file may hold, those of roles to come included.
@@ -23,12 +25,13 @@ impl Section {
         match self {
             Self::Ambassador => "ambassador",
             Self::Sidecar => "sidecar",
+            Self::Ingress => "ingress",
         }
     }
 
-    /// Whether the role takes requests to a workload, rather than those that a workload makes.
+    /// Whether the role takes requests to workloads, rather than those that a workload makes.
     pub const fn is_inbound(self) -> bool {
-        matches!(self, Self::Sidecar)
+        matches!(self, Self::Sidecar | Self::Ingress)
     }
 
     /// Where the admin interface listens unless the file says otherwise.
@@ -36,6 +39,7 @@ impl Section {
         ListenAddress::localhost(match self {
             Self::Ambassador => 15000,
             Self::Sidecar => 15010,
+            Self::Ingress => 15030,
         })
     }
 
@@ -44,7 +48,7 @@ impl Section {
     pub const fn drain_delay(self) -> Duration {
         match self {
             Self::Ambassador => Duration::ZERO,
-            Self::Sidecar => Duration::from_secs(5),
+            Self::Sidecar | Self::Ingress => Duration::from_secs(5),
         }
     }
 

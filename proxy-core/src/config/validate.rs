@@ -1,5 +1,7 @@
 //! The rules that join several values, or bind a value in one place only.
 
+mod gateway;
+
 use super::{
     Alpn, Balance, ClientCertificate, Discover, Document, Duration, Entry, Error, HashOn, Hedge,
     Host, Inbound, InboundTls, Inject, Limit, ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To,
@@ -15,40 +17,44 @@ pub(crate) fn validate(document: &Document) -> Vec<Error> {
     };
     check.above_zero(&["dns", "timeout"], document.config.dns.timeout, "");
     for (name, entry) in document.entries() {
-        check.entry(name.as_str(), &entry);
+        check.entry(&[check.section, name.as_str()], &entry);
     }
     for (name, entry) in &document.config.sidecar {
         check.inbound(name.as_str(), entry);
+    }
+    for (name, gateway) in &document.config.ingress {
+        check.gateway(name.as_str(), gateway);
     }
     check.listeners();
     check.errors
 }
 
-struct Check<'d> {
+pub(super) struct Check<'d> {
     document: &'d Document,
     /// The key that the entries stand below.
-    section: &'static str,
+    pub(super) section: &'static str,
     errors: Vec<Error>,
 }
 
 impl Check<'_> {
-    fn wrong(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn wrong(
+        &mut self,
+        path: &[&str],
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         if !self.document.is_wrong(path) {
             self.errors
                 .push(self.document.error_at(path, message, help));
         }
     }
 
-    fn entry(&mut self, name: &str, entry: &Entry) {
-        let section = self.section;
+    pub(super) fn entry(&mut self, above: &[&str], entry: &Entry) {
         let at = |keys: &[&'static str]| -> Vec<String> {
-            [section, name]
-                .iter()
-                .chain(keys)
-                .map(ToString::to_string)
-                .collect()
+            let keys = above.iter().chain(keys);
+            keys.map(ToString::to_string).collect()
         };
-        self.targets(&[self.section, name], &entry.to, entry.discover.as_ref());
+        self.targets(above, &entry.to, entry.discover.as_ref());
         let timeout = &entry.timeout;
         let off = ", or `off` for no limit";
         self.limit(&at(&["timeout", "request"]), &timeout.request, off);
@@ -64,24 +70,24 @@ impl Check<'_> {
         if let OrOff::On(eject) = &entry.eject {
             self.limit(&at(&["eject", "for"]), &OrOff::On(eject.r#for), "");
         }
-        self.backoff(name, entry);
-        self.hash(name, entry);
-        self.tls(&[self.section, name], &entry.to, entry.tls.as_ref());
-        self.health(name, entry);
-        self.policies(name, entry);
-        if entry.max_headers < Size::from_kib(1) || entry.max_headers > Size::from_kib(1024) {
-            let message = format!("{} is out of range", entry.max_headers);
-            self.wrong(
-                &[self.section, name, "max-headers"],
-                message,
-                "write a size from `1KiB` to `1MiB`",
-            );
+        self.backoff(above, entry);
+        self.hash(above, entry);
+        self.tls(above, &entry.to, entry.tls.as_ref());
+        self.health(above, entry);
+        self.policies(above, entry);
+        self.max_headers(above, entry.max_headers);
+    }
+
+    pub(super) fn max_headers(&mut self, above: &[&str], size: Size) {
+        if size < Size::from_kib(1) || size > Size::from_kib(1024) {
+            let message = format!("{size} is out of range");
+            let at = [above, &["max-headers"]].concat();
+            self.wrong(&at, message, "write a size from `1KiB` to `1MiB`");
         }
     }
 
-    /// The rules of what an inbound entry does not share with an outbound one.
-    /// The rules of an inbound entry's `tls`.
-    fn inbound_tls(&mut self, name: &str, tls: &InboundTls) {
+    /// The rules of `tls` towards callers.
+    pub(super) fn inbound_tls(&mut self, name: &str, tls: &InboundTls) {
         let at = [self.section, name, "tls"];
         if tls.cert.is_some() != tls.key.is_some() {
             let help = "write both: `{cert: FILE, key: FILE}`";
@@ -103,6 +109,7 @@ impl Check<'_> {
         }
     }
 
+    /// The rules of what an inbound entry does not share with an outbound one.
     fn inbound(&mut self, name: &str, entry: &Inbound) {
         if let Some(tls) = &entry.tls {
             self.inbound_tls(name, tls);
@@ -132,7 +139,7 @@ impl Check<'_> {
     }
 
     /// The rules of `to` and `discover`.
-    fn targets(&mut self, at: &[&str], to: &To, discover: Option<&Discover>) {
+    pub(super) fn targets(&mut self, at: &[&str], to: &To, discover: Option<&Discover>) {
         let path = [at, &["to"]].concat();
         if let Some(Discover::File(_)) = discover
             && to.targets.len() > 1
@@ -181,13 +188,13 @@ impl Check<'_> {
         }
     }
 
-    fn backoff(&mut self, name: &str, entry: &Entry) {
+    fn backoff(&mut self, above: &[&str], entry: &Entry) {
         let OrOff::On(retry) = &entry.retry else {
             return;
         };
         let [least, most] = [
-            [self.section, name, "retry", "backoff"],
-            [self.section, name, "retry", "max-backoff"],
+            [above, &["retry", "backoff"]].concat(),
+            [above, &["retry", "max-backoff"]].concat(),
         ];
         if retry.max_backoff >= retry.backoff || self.document.is_wrong(&least) {
             return;
@@ -203,7 +210,7 @@ impl Check<'_> {
         );
     }
 
-    fn limit(&mut self, path: &[String], limit: &OrOff<Duration>, or: &str) {
+    pub(super) fn limit(&mut self, path: &[String], limit: &OrOff<Duration>, or: &str) {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         if let OrOff::On(limit) = limit {
             self.above_zero(&path, *limit, or);
@@ -216,12 +223,11 @@ impl Check<'_> {
         }
     }
 
-    fn health(&mut self, name: &str, entry: &Entry) {
+    fn health(&mut self, above: &[&str], entry: &Entry) {
         let OrOff::On(health) = &entry.health else {
             return;
         };
-        let section = self.section;
-        let at = |key: &'static str| [section, name, "health", key];
+        let at = |key: &'static str| [above, &["health", key]].concat();
         self.above_zero(&at("every"), health.every, "");
         self.above_zero(&at("timeout"), health.timeout, "");
         let scheme = entry.to.scheme();
@@ -261,7 +267,7 @@ impl Check<'_> {
     }
 
     /// The rules of what is done for requests, for the entry and for its paths.
-    fn policies(&mut self, name: &str, entry: &Entry) {
+    fn policies(&mut self, above: &[&str], entry: &Entry) {
         let of_http = entry.to.scheme().is_none_or(Scheme::is_http);
         for (key, is_set) in [
             ("hedge", entry.hedge != OrOff::Off),
@@ -272,13 +278,13 @@ impl Check<'_> {
         ] {
             if is_set && !of_http {
                 let message = format!("`{key}` is about requests, and this entry carries bytes");
-                self.wrong(&[self.section, name, key], message, "leave it out");
+                self.wrong(&[above, &[key]].concat(), message, "leave it out");
             }
         }
-        self.made_for(&[self.section, name], &entry.hedge, &entry.inject);
-        self.mirror(&[self.section, name], entry.mirror.on());
+        self.made_for(above, &entry.hedge, &entry.inject);
+        self.mirror(above, entry.mirror.on());
         for (path, policy) in &entry.paths {
-            let at = [self.section, name, "paths", path];
+            let at = [above, &["paths", path]].concat();
             let is_path = path.starts_with('/') && !path.contains(['?', '#', ' ']);
             if !is_path || path.parse::<http::Uri>().is_err() {
                 let help = "write one like `/reports`, without a query";
@@ -373,14 +379,14 @@ impl Check<'_> {
     }
 
     /// A raw TCP connection has no fields.
-    fn hash(&mut self, name: &str, entry: &Entry) {
+    fn hash(&mut self, above: &[&str], entry: &Entry) {
         let of_http = matches!(
             entry.balance,
             Balance::Hash(HashOn::Header(_) | HashOn::Cookie(_))
         );
         if of_http && !entry.to.scheme().is_none_or(Scheme::is_http) {
             let message = "a TCP connection has neither headers nor cookies";
-            let path = [self.section, name, "balance"];
+            let path = [above, &["balance"]].concat();
             self.wrong(&path, message, "write `{hash: source}`");
         }
     }
@@ -393,8 +399,8 @@ impl Check<'_> {
         if let OrOff::On(admin) = config.admin {
             all.push((vec!["admin"], admin));
         }
-        for (name, entry) in self.document.entries() {
-            all.push((vec![self.section, name.as_str(), "listen"], entry.listen));
+        for (name, listen) in self.document.listeners() {
+            all.push((vec![self.section, name.as_str(), "listen"], listen));
         }
         all.sort_by_cached_key(|(path, _)| {
             let spot = self.document.spot(path);

@@ -138,6 +138,8 @@ where
 #[derive(Serialize)]
 struct Answer<'a> {
     entry: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
     path: Option<&'a str>,
     elapsed_ms: f64,
     tries: Vec<Try<'a>>,
@@ -167,6 +169,7 @@ fn answer(exchange: &Exchange, entry: &str) -> Option<HeaderValue> {
         let fault = story.fault.as_ref();
         let answer = Answer {
             entry,
+            route: story.route.as_deref(),
             path: explained.path.as_deref(),
             elapsed_ms: milliseconds(exchange.started().elapsed()),
             tries: tries.collect(),

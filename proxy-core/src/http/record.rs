@@ -242,6 +242,7 @@ impl Entry {
             let line = Line {
                 time: timestamp(std::time::SystemTime::now()),
                 entry: &self.shared.entry,
+                route: story.route.as_deref(),
                 client,
                 method: self.method.as_str(),
                 authority: self.uri.authority().map(|a| a.as_str()).or(host),
@@ -276,6 +277,8 @@ fn protocol(version: Version) -> &'static str {
 struct Line<'a> {
     time: String,
     entry: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
     client: Option<String>,
     method: &'a str,
     authority: Option<&'a str>,

@@ -31,6 +31,8 @@ pub struct World<'a> {
     pub usable: &'a dyn Fn(&tls::Params) -> Result<(), tls::Unusable>,
     /// The same of those that are shown to callers.
     pub servable: &'a dyn Fn(&tls::AcceptorParams) -> Result<(), tls::Invalid>,
+    /// Reads a file of at most 1 MiB that is to be sent to clients.
+    pub read: &'a dyn Fn(&str) -> std::io::Result<Vec<u8>>,
 }
 
 /// Compiles the section of the document's role. All errors are reported, each at its place.
@@ -79,48 +81,115 @@ fn entries(
     world: &World<'_>,
     process: &Process,
 ) -> Result<Vec<EntryPlan>, Errors> {
-    let mut errors = Vec::new();
-    let section = document.section().as_str();
-    if document.entries().is_empty() {
-        let help = match document.section() {
+    let mut compiler = Compiler {
+        document,
+        world,
+        process,
+        errors: Vec::new(),
+    };
+    let section = document.section();
+    if document.listeners().is_empty() {
+        let help = match section {
             Section::Ambassador => {
                 "write an entry: `users: {listen: localhost:9000, to: http://users:8080}`"
             }
             Section::Sidecar => "write an entry: `web: {listen: :8443, to: http://localhost:8080}`",
+            Section::Ingress => {
+                "write an entry: `web: {listen: :8080, routes: {shop.example.com: http://shop:8080}}`"
+            }
         };
-        errors.push(document.error_at(&[section], "there is nothing to serve", help));
+        compiler.wrong(&[section.as_str()], "there is nothing to serve", help);
     }
-    let compiled = |name: &str, at: &[&str], entry: &Entry, errors: &mut Vec<config::Error>| {
-        let whereto = whereto(document, at, entry, world, errors)?;
-        Some(compile_entry(name, entry, whereto, process))
+    let entries = match section {
+        Section::Ambassador | Section::Sidecar => compiler.entries(),
+        #[cfg(feature = "gateway")]
+        Section::Ingress => super::ingress::entries(document, &mut compiler),
+        #[cfg(not(feature = "gateway"))]
+        Section::Ingress => {
+            let help = "run the ingress, or build with the feature `gateway`";
+            compiler.wrong(&[section.as_str()], "this program has no routes", help);
+            Vec::new()
+        }
     };
-    let mut entries = Vec::new();
-    for (key, entry) in &document.entries() {
-        let (name, at) = (key.as_str(), [section, key.as_str()]);
-        let mut plan = compiled(name, &at, entry, &mut errors);
-        if let (Some(plan), Some(inbound)) = (&mut plan, document.config.sidecar.get(*key)) {
-            inbound::complete(plan, inbound);
-            if let Some(Err(invalid)) = plan.accept.as_ref().map(world.servable) {
-                errors.push(inbound::located(invalid, document, &at));
+    Errors::check(compiler.errors)?;
+    Ok(entries)
+}
+
+/// Compiles entries, and keeps what is wrong with them.
+pub(super) struct Compiler<'w> {
+    document: &'w Document,
+    world: &'w World<'w>,
+    process: &'w Process,
+    errors: Vec<config::Error>,
+}
+
+impl<'w> Compiler<'w> {
+    /// Keeps an error at this place.
+    pub(super) fn wrong(
+        &mut self,
+        at: &[&str],
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.errors.push(self.document.error_at(at, message, help));
+    }
+
+    /// Sees whether certificates can be shown to callers of the entry that stands `at` this place.
+    pub(super) fn servable(&mut self, accept: &tls::AcceptorParams, at: &[&str]) {
+        if let Err(invalid) = (self.world.servable)(accept) {
+            self.errors
+                .push(inbound::located(invalid, self.document, at));
+        }
+    }
+
+    /// What is known of the machine.
+    #[cfg(feature = "gateway")]
+    pub(super) fn world(&self) -> &'w World<'w> {
+        self.world
+    }
+
+    /// What every entry takes from the settings of the process.
+    #[cfg(feature = "gateway")]
+    pub(super) fn process(&self) -> &'w Process {
+        self.process
+    }
+
+    /// The plan of an entry that stands `at` this place.
+    pub(super) fn entry(&mut self, name: &str, at: &[&str], entry: &Entry) -> Option<EntryPlan> {
+        let whereto = whereto(self.document, at, entry, self.world, &mut self.errors)?;
+        Some(compile_entry(name, entry, whereto, self.process))
+    }
+
+    fn entries(&mut self) -> Vec<EntryPlan> {
+        let document = self.document;
+        let section = document.section().as_str();
+        let mut entries = Vec::new();
+        for (key, entry) in &document.entries() {
+            let (name, at) = (key.as_str(), [section, key.as_str()]);
+            let mut plan = self.entry(name, &at, entry);
+            if let (Some(plan), Some(inbound)) = (&mut plan, document.config.sidecar.get(*key)) {
+                inbound::complete(plan, inbound);
+                if let Some(accept) = &plan.accept {
+                    self.servable(accept, &at);
+                }
+            }
+            entries.extend(plan);
+            for mirror in mirror::all(name, entry) {
+                let below = mirror.at.iter().map(String::as_str);
+                let at: Vec<&str> = at.into_iter().chain(below).collect();
+                let plan = self.entry(&mirror.name, &at, &mirror.entry);
+                entries.extend(plan.map(mirror::Written::hidden));
             }
         }
-        entries.extend(plan);
-        for mirror in mirror::all(name, entry) {
-            let below = mirror.at.iter().map(String::as_str);
-            let at: Vec<&str> = at.into_iter().chain(below).collect();
-            let plan = compiled(&mirror.name, &at, &mirror.entry, &mut errors);
-            entries.extend(plan.map(mirror::Written::hidden));
-        }
+        entries
     }
-    Errors::check(errors)?;
-    Ok(entries)
 }
 
 /// The targets of an entry, and how they are spoken to inside TLS.
 type Whereto = (Vec<Target>, Option<tls::Params>);
 
 /// What every entry takes from the settings of the process.
-struct Process {
+pub(super) struct Process {
     workers: usize,
     explain: Allowed,
 }
@@ -158,6 +227,8 @@ fn compile_entry(
         targets,
         tls,
         accept: None,
+        passthrough: Vec::new(),
+        is_mirror: false,
         eject,
         subset: entry.subset.on().map(|most| most.value() as usize),
         health: entry
@@ -242,7 +313,7 @@ fn compile_health(entry: &Entry, health: &config::Health) -> HealthPlan {
     }
 }
 
-fn compile_http(name: &str, entry: &Entry, process: &Process) -> HttpPlan {
+pub(super) fn compile_http(name: &str, entry: &Entry, process: &Process) -> HttpPlan {
     let protocol = protocol(entry);
     let idle = duration(&entry.timeout.idle);
     // The file speaks of the whole process, each worker has its own pool.
@@ -279,6 +350,8 @@ fn compile_http(name: &str, entry: &Entry, process: &Process) -> HttpPlan {
             repeatable: policy::repeatable(entry),
             keep_host: entry.host == config::HostPolicy::Keep,
         },
+        #[cfg(feature = "gateway")]
+        routes: None,
     }
 }
 

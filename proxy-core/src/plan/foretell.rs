@@ -1,5 +1,8 @@
 //! What a request would get, told from the configuration alone: nothing is looked up and nothing is sent.
 
+#[cfg(feature = "gateway")]
+mod routed;
+
 use std::net::SocketAddr;
 
 use http::header::HOST;
@@ -8,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{EntryPlan, HttpPlan, Plan, RequestPlan, ServicePlan, Source, is_below};
 use crate::balance::{HashOn, Policy, owner};
-use crate::config::{Document, Duration, Entry, ListenHost, OrOff, PathPolicy};
+use crate::config::{Document, Duration, Entry, ListenHost, OrOff, PathPolicy, Section};
 use crate::http::Protocol;
 use crate::resilience::mirror::is_copied;
 use crate::resilience::timeout::asked as asked_time;
@@ -72,14 +75,17 @@ pub fn foretell(
 ) -> Result<Map<String, Value>, String> {
     let (host, port) = (
         asked.uri.host().unwrap_or_default(),
-        asked.uri.port_u16().unwrap_or(80),
+        asked.uri.port_u16().unwrap_or(default_port(&asked.uri)),
     );
-    let listens = |entry: &Entry| entry.listen.port == port && takes(entry.listen.host, host);
-    let entries = document.entries();
-    let found = entries.iter().find(|(_, entry)| listens(entry));
-    let Some((name, entry)) = found else {
-        let all = entries.iter();
-        let all: Vec<String> = all.map(|(n, e)| format!("{n} ({})", e.listen)).collect();
+    let listeners = document.listeners();
+    // Clients know a gateway by the names of its routes, whatever its own address is.
+    let any_host = document.section() == Section::Ingress;
+    let found = listeners
+        .iter()
+        .find(|(_, listen)| listen.port == port && (any_host || takes(listen.host, host)));
+    let Some((name, _)) = found else {
+        let all = listeners.iter();
+        let all: Vec<String> = all.map(|(n, listen)| format!("{n} ({listen})")).collect();
         let all = all.join(", ");
         return Err(format!(
             "no entry listens on {host}:{port}; there are {all}"
@@ -94,6 +100,16 @@ pub fn foretell(
     };
     let mut told = Map::new();
     told.insert("entry".into(), json!(name.as_str()));
+    #[cfg(feature = "gateway")]
+    if let Some(gateway) = document.config.ingress.get(*name) {
+        told.extend(routed::tell(gateway, plan, planned, asked)?);
+        return Ok(told);
+    }
+    let entries = document.entries();
+    let entry = entries.iter().find(|(entry, _)| entry == name);
+    let Some((_, entry)) = entry else {
+        return Err(format!("the entry `{name}` is not planned"));
+    };
     match &planned.service {
         ServicePlan::Tcp(_) => {
             told.insert("protocol".into(), json!("bytes"));
@@ -102,6 +118,13 @@ pub fn foretell(
         ServicePlan::Http(http) => told.extend(of_http(entry, planned, http, asked)),
     }
     Ok(told)
+}
+
+fn default_port(uri: &Uri) -> u16 {
+    match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    }
 }
 
 fn takes(listen: ListenHost, host: &str) -> bool {

@@ -7,7 +7,7 @@ use crate::tls::{AcceptorParams, Authorities, ClientPolicy, Invalid, InvalidPart
 
 /// Adds to the plan of an entry what only the inbound role has.
 pub(super) fn complete(plan: &mut EntryPlan, inbound: &Inbound) {
-    plan.accept = inbound.tls.as_ref().map(|tls| accept(tls, plan));
+    plan.accept = inbound.tls.as_ref().map(|tls| accept(tls, &plan.service));
     if let ServicePlan::Http(http) = &mut plan.service {
         let secure = inbound.tls.is_some();
         http.forward = inbound.forwarded.on().map(|told| forward(told, secure));
@@ -19,7 +19,8 @@ pub(super) fn complete(plan: &mut EntryPlan, inbound: &Inbound) {
     }
 }
 
-fn accept(tls: &config::InboundTls, plan: &EntryPlan) -> AcceptorParams {
+/// What callers are shown and asked for.
+pub(super) fn accept(tls: &config::InboundTls, service: &ServicePlan) -> AcceptorParams {
     let path = |text: &String| text.into();
     let clients = tls.client_ca.as_ref().map(|ca| {
         let authorities = Authorities {
@@ -41,7 +42,7 @@ fn accept(tls: &config::InboundTls, plan: &EntryPlan) -> AcceptorParams {
         clients: clients.unwrap_or_default(),
         ..AcceptorParams::default()
     };
-    if matches!(plan.service, ServicePlan::Tcp(_)) {
+    if matches!(service, ServicePlan::Tcp(_)) {
         // What is inside is the workload's own.
         params.alpn = Vec::new();
     }
@@ -61,7 +62,8 @@ pub(super) fn located(invalid: Invalid, document: &Document, at: &[&str]) -> con
     document.error_at(&path, invalid.message, invalid.help)
 }
 
-fn forward(forwarded: &config::Forwarded, secure: bool) -> ForwardParams {
+/// What workloads are told of who called.
+pub(super) fn forward(forwarded: &config::Forwarded, secure: bool) -> ForwardParams {
     let trust = forwarded.trust.iter();
     ForwardParams {
         trust: trust

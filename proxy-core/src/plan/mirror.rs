@@ -28,6 +28,7 @@ impl Written {
     /// What its entry becomes.
     pub(super) fn hidden(mut plan: EntryPlan) -> EntryPlan {
         plan.listen.clear();
+        plan.is_mirror = true;
         if let ServicePlan::Http(http) = &mut plan.service {
             http.explain = Allowed::Nobody;
         }

@@ -6,11 +6,17 @@
 //! two plans can be compared entry by entry at a reload.
 
 mod compile;
+#[cfg(feature = "gateway")]
+mod filters;
 mod foretell;
 mod inbound;
+#[cfg(feature = "gateway")]
+mod ingress;
 mod mirror;
 mod model;
 mod policy;
+#[cfg(feature = "gateway")]
+mod routes;
 #[cfg(test)]
 mod tests;
 
@@ -21,3 +27,5 @@ pub use model::{
     ServicePlan, Source, Target, TcpPlan,
 };
 pub use policy::is_below;
+#[cfg(feature = "gateway")]
+pub use routes::{LeadsTo, RoutePlan, RouteTable, RoutesPlan};

@@ -42,7 +42,7 @@ pub struct Plan {
 pub struct EntryPlan {
     /// Its name in metrics and logs.
     pub name: Arc<str>,
-    /// Where it listens; nowhere if it gets the copies of a mirror. Several addresses of one name (`localhost`): the first must be bound, further ones where there are any.
+    /// Where it listens; nowhere if it is hidden. Several addresses of one name (`localhost`): the first must be bound, further ones where there are any.
     pub listen: Vec<SocketAddr>,
     /// Where it leads.
     pub targets: Vec<Target>,
@@ -50,6 +50,10 @@ pub struct EntryPlan {
     pub tls: Option<TlsParams>,
     /// How callers are spoken to inside TLS; none without it.
     pub accept: Option<AcceptorParams>,
+    /// The entries of bytes that connections go to as they come, by the name that they ask for in TLS (SNI).
+    pub passthrough: Vec<(String, Arc<str>)>,
+    /// Whether it gets the copies of another entry's requests.
+    pub is_mirror: bool,
     /// When endpoints are ejected; none for never.
     pub eject: Option<EjectParams>,
     /// The most endpoints of a tier that are used; none for all.
@@ -61,8 +65,9 @@ pub struct EntryPlan {
 }
 
 impl EntryPlan {
-    /// Whether it is no entry of the file's: it gets the copies of another one's requests.
-    pub fn is_mirror(&self) -> bool {
+    /// Whether it is no entry of the file's: it gets the copies of another one's requests, or what the routes of
+    /// a gateway lead to it.
+    pub fn is_hidden(&self) -> bool {
         self.listen.is_empty()
     }
 }
@@ -140,6 +145,9 @@ pub struct HttpPlan {
     pub balance: Policy,
     /// The upstream connections of one worker.
     pub client: ClientParams,
+    /// Which entries its requests go to, if it is a gateway.
+    #[cfg(feature = "gateway")]
+    pub routes: Option<Box<super::RoutesPlan>>,
 }
 
 impl HttpPlan {

@@ -12,6 +12,7 @@ const WORLD: World<'_> = World {
     env: &|_| None,
     usable: &|_| Ok(()),
     servable: &|_| Ok(()),
+    read: &|_| Ok(Vec::new()),
 };
 
 fn plan(text: &str) -> Plan {
@@ -169,7 +170,7 @@ fn a_request_is_copied_as_its_path_says() {
         names,
         ["users", "users/mirror", "users/mirror/c", "users-2"]
     );
-    let hidden: Vec<bool> = plan.entries.iter().map(EntryPlan::is_mirror).collect();
+    let hidden: Vec<bool> = plan.entries.iter().map(EntryPlan::is_hidden).collect();
     assert_eq!(hidden, [false, true, true, false]);
     let policies = http(&plan.entries[0]).policies();
     let to = policies.map(|(path, policy)| {
@@ -263,7 +264,7 @@ fn an_inbound_entry_tells_who_called_and_gates_readiness() {
     assert!(http(web).client.keep_host && http(web).client.repeatable.is_empty());
     // A copy says what its request did.
     assert_eq!(
-        (http(copies).forward.as_ref(), copies.is_mirror()),
+        (http(copies).forward.as_ref(), copies.is_mirror),
         (None, true)
     );
     let empty = section

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::num::NonZero;
 use std::path::PathBuf;
 
@@ -41,6 +43,7 @@ impl Loaded {
             env: &|name| std::env::var(name).ok(),
             usable: &usable,
             servable: &|params| Acceptor::new(params.clone()).map(drop),
+            read: &|file| page(file),
         };
         Ok(Self {
             plan: compile(document, &world)?,
@@ -55,6 +58,17 @@ pub struct Source {
     pub file: Option<PathBuf>,
     /// Reads and compiles; the error is what the operator is shown.
     pub load: Box<dyn Fn() -> Result<Loaded, String> + Send>,
+}
+
+/// A file that is to be sent to clients: kept in memory, and therefore of at most 1 MiB.
+fn page(file: &str) -> io::Result<Vec<u8>> {
+    const MOST: u64 = 1 << 20;
+    let mut bytes = Vec::new();
+    let read = File::open(file)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    if read as u64 > MOST {
+        return Err(io::Error::other("it has more than 1 MiB"));
+    }
+    Ok(bytes)
 }
 
 impl Source {

@@ -10,6 +10,7 @@ mod handle;
 mod layout;
 mod loaded;
 mod process;
+mod served;
 mod signals;
 mod worker;
 

@@ -150,7 +150,7 @@ impl Process {
             asked: sender,
         });
         // Before anybody can ask: a process that has not begun yet is not ready.
-        let entries = plan.entries.iter().filter(|entry| !entry.is_mirror());
+        let entries = plan.entries.iter().filter(|entry| waits_for(entry));
         entries.for_each(|entry| view.lifecycle.wait_for(&entry.name));
         serve_admin(&plan.admin, &view)?;
         let workers = (0..plan.workers)
@@ -381,7 +381,7 @@ impl Process {
         let lifecycle = self.view.lifecycle.clone();
         let mut entries = self.entries.clone();
         // A mirror that cannot be found is no reason not to serve.
-        entries.retain(|entry| !entry.plan.is_mirror());
+        entries.retain(|entry| waits_for(&entry.plan));
         tokio::spawn(async move {
             let settled = entries.iter().map(|entry| async {
                 if tokio::time::timeout(FIRST_LOOKUPS, entry.endpoints.settled())
@@ -399,6 +399,11 @@ impl Process {
             tracing::info!("ready");
         });
     }
+}
+
+/// Whether the process is not ready before the entry is: not for a mirror, and a gateway's listener leads nowhere itself.
+fn waits_for(entry: &EntryPlan) -> bool {
+    !entry.is_mirror && !entry.targets.is_empty()
 }
 
 fn resolver(plan: &Plan) -> Result<Resolver, Error> {

@@ -1,34 +1,21 @@
 //! One worker thread: a single-threaded runtime with its own listeners, connections and pools.
 
 use std::collections::{HashMap, HashSet};
-use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
-use http::{Request, Response};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
-use tower::{Service, ServiceBuilder};
 
 use super::entry::Entry;
 use super::layout::{Key, Layout, Sockets, keys};
-use crate::body::Body;
-use crate::fault::Fault;
-use crate::http::{ServerParams, serve, serve_tls};
+use super::served::{Place, Served};
 use crate::lifecycle::Phase;
 use crate::net::{Acceptor, Connections};
-use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
-use crate::stack::{
-    Clients, Downstream, Mirrors, Reused, Seam, Shared, TcpStack, Upstream, downstream, upstream,
-};
-use crate::telemetry::{AccessLog, Which};
-use crate::tls::Acceptor as TlsAcceptor;
+use crate::telemetry::AccessLog;
 
 /// How often pools are tidied.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -102,26 +89,6 @@ impl Worker {
             let _ = thread.join();
         }
     }
-}
-
-/// What a connection of an entry is served with; replaced as a whole at a reload.
-enum Stack {
-    Http(Arc<ArcSwap<HttpStack>>),
-    Tcp(ArcSwap<TcpStack>),
-}
-
-struct HttpStack {
-    downstream: Reused<Downstream>,
-    upstream: Upstream,
-    server: ServerParams,
-    acceptor: Option<Arc<TlsAcceptor>>,
-}
-
-/// One entry on this worker.
-struct Served {
-    entry: ArcSwap<Entry>,
-    stack: Stack,
-    connections: Arc<Connections>,
 }
 
 /// One listening socket: where its connections go, and the switch that ends it.
@@ -199,9 +166,7 @@ impl State {
     fn sweep(&mut self) {
         self.leaving.retain(|connections| connections.count().0 > 0);
         for served in self.served.values() {
-            if let Stack::Http(stack) = &served.stack {
-                stack.load().upstream.sweep();
-            }
+            served.sweep();
         }
     }
 
@@ -211,15 +176,16 @@ impl State {
             .as_ref()
             .is_none_or(|log| !log.is_same(&layout.log));
         self.log = Some(layout.log.clone());
-        // Mirrors first: the stacks of the others lead to them.
-        let is_mirror = |entry: &&Arc<Entry>| entry.plan.is_mirror();
-        let (mirrors, others): (Vec<_>, Vec<_>) = layout.entries.iter().partition(is_mirror);
-        for entry in mirrors.into_iter().chain(others) {
+        // Mirrors first, and then what routes lead to: the stacks of the others lead to them.
+        let mut entries: Vec<&Arc<Entry>> = layout.entries.iter().collect();
+        entries.sort_by_key(|entry| (!entry.plan.is_mirror, !entry.plan.is_hidden()));
+        for entry in entries {
             let name = &entry.plan.name;
             let on = Place {
                 index: self.index,
                 log: &layout.log,
                 mirrors: &|name| self.served.get(name)?.seam(),
+                served: &self.served,
             };
             match self.served.get(name) {
                 Some(served) if !log_changed && Arc::ptr_eq(&served.entry.load(), entry) => {}
@@ -298,143 +264,6 @@ impl State {
     }
 }
 
-/// What a stack is composed with besides its entry.
-struct Place<'a> {
-    /// The number of the worker.
-    index: usize,
-    log: &'a AccessLog,
-    mirrors: Mirrors<'a>,
-}
-
-impl Served {
-    fn new(entry: &Arc<Entry>, on: &Place<'_>, phase: Phase) -> Self {
-        let connections = Connections::new(Arc::clone(entry.telemetry.worker(on.index)));
-        connections.advance(phase);
-        let stack = match &entry.plan.service {
-            ServicePlan::Http(plan) => {
-                let stack = http(entry, plan, on, Clients::new());
-                Stack::Http(Arc::new(ArcSwap::from_pointee(stack)))
-            }
-            ServicePlan::Tcp(plan) => Stack::Tcp(ArcSwap::from_pointee(tcp(entry, plan, on))),
-        };
-        Self {
-            stack,
-            entry: ArcSwap::new(Arc::clone(entry)),
-            connections,
-        }
-    }
-
-    /// Follows a reload; false when the entry is now of another kind.
-    fn update(&self, entry: &Arc<Entry>, on: &Place<'_>) -> bool {
-        match (&self.stack, &entry.plan.service) {
-            (Stack::Http(stack), ServicePlan::Http(plan)) => {
-                let known = match reaches_alike(&self.entry.load(), entry) {
-                    true => stack.load().upstream.clients(),
-                    false => Clients::new(),
-                };
-                stack.store(Arc::new(http(entry, plan, on, known)))
-            }
-            (Stack::Tcp(stack), ServicePlan::Tcp(plan)) => {
-                stack.store(Arc::new(tcp(entry, plan, on)))
-            }
-            _ => return false,
-        }
-        self.entry.store(Arc::clone(entry));
-        true
-    }
-
-    /// What sends requests to it that came on no connection. It follows reloads: whoever holds it need not be
-    /// composed anew.
-    fn seam(&self) -> Option<Seam> {
-        let Stack::Http(stack) = &self.stack else {
-            return None;
-        };
-        let current = ServiceBuilder::new()
-            .map_err(|never: Infallible| -> Fault { match never {} })
-            .service(Current(Arc::clone(stack)));
-        Some(Seam::new(current))
-    }
-
-    fn accept(&self, stream: TcpStream, peer: SocketAddr) {
-        let connection = self.connections.open(peer);
-        match &self.stack {
-            Stack::Http(stack) => {
-                let service = Current(Arc::clone(stack));
-                tokio::spawn(async move {
-                    let stack = service.0.load();
-                    let (server, acceptor) = (stack.server.clone(), stack.acceptor.clone());
-                    drop(stack);
-                    match acceptor {
-                        None => serve(stream, connection, service, &server).await,
-                        // Boxed: what speaks no TLS must not pay for it.
-                        Some(acceptor) => {
-                            let served = serve_tls(stream, &acceptor, connection, service, &server);
-                            Box::pin(served).await;
-                        }
-                    }
-                });
-            }
-            Stack::Tcp(stack) => {
-                let (stack, entry) = (stack.load_full(), self.entry.load_full());
-                tokio::spawn(async move {
-                    match entry.acceptor() {
-                        None => stack.serve(stream, connection).await,
-                        Some(acceptor) => stack.serve_tls(stream, acceptor, connection).await,
-                    }
-                });
-            }
-        }
-    }
-}
-
-/// Whether an entry speaks to its endpoints over just such connections as it did before a reload.
-fn reaches_alike(before: &Entry, now: &Entry) -> bool {
-    let (ServicePlan::Http(former), ServicePlan::Http(own)) =
-        (&before.plan.service, &now.plan.service)
-    else {
-        return false;
-    };
-    let same_tls = match (before.tls(), now.tls()) {
-        (Some(former), Some(own)) => Arc::ptr_eq(former, own),
-        (former, own) => former.is_none() && own.is_none(),
-    };
-    former.client == own.client && same_tls && Arc::ptr_eq(&before.telemetry, &now.telemetry)
-}
-
-fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpStack {
-    let counters = entry.telemetry.worker(on.index);
-    // An entry of HTTP has it; a fresh one differs in nothing but what it has counted.
-    let shared = entry.shared.clone();
-    let shared = shared.unwrap_or_else(|| Arc::new(Shared::new(plan, None)));
-    let tls = entry.tls();
-    let endpoints = &entry.endpoints;
-    let upstream = upstream(plan, on.mirrors, endpoints, &shared, counters, tls, known);
-    let seam = upstream.seam.clone();
-    // What becomes of copies is no news to who asked for news of failures.
-    let log = match entry.plan.is_mirror() && !on.log.wants(false) {
-        true => &on.log.with(Which::Off),
-        false => on.log,
-    };
-    let downstream = downstream(&entry.plan.name, plan, counters, log, seam);
-    HttpStack {
-        downstream: Reused::new(downstream),
-        upstream,
-        server: plan.server.clone(),
-        acceptor: entry.acceptor().cloned(),
-    }
-}
-
-fn tcp(entry: &Entry, plan: &TcpPlan, on: &Place<'_>) -> TcpStack {
-    TcpStack::new(
-        &entry.plan.name,
-        plan,
-        &entry.endpoints,
-        entry.telemetry.worker(on.index),
-        on.log,
-        entry.tls(),
-    )
-}
-
 impl Bound {
     fn start(acceptor: Acceptor, served: Arc<Served>) -> Self {
         let served = Arc::new(ArcSwap::from_pointee(served));
@@ -454,23 +283,5 @@ impl Bound {
             }
         });
         Self { served, stop, task }
-    }
-}
-
-/// The stack as it is at the time of each request, so that a kept-alive connection follows a reload.
-#[derive(Clone)]
-struct Current(Arc<ArcSwap<HttpStack>>);
-
-impl Service<Request<Body>> for Current {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = <Downstream as Service<Request<Body>>>::Future;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.0.load().downstream.send(request)
     }
 }

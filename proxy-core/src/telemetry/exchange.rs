@@ -4,8 +4,8 @@
 //! read what another layer wrote, except for the endpoints that were tried already.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::HOST;
@@ -25,6 +25,8 @@ pub struct Story {
     pub tried: SmallVec<[SocketAddr; 2]>,
     /// The fault that the response reports, or that cut the response short.
     pub fault: Option<(Reason, String)>,
+    /// The route that was taken, on a gateway.
+    pub route: Option<Arc<str>>,
     /// Why a further retry was not made.
     pub denied: Option<super::Denied>,
     /// What is told to whoever asked for an explanation; none: nobody did.
@@ -72,6 +74,8 @@ pub struct Exchange(Arc<Inner>);
 struct Inner {
     started: Instant,
     counters: Arc<EntryCounters>,
+    /// Those of the entry that a route led to.
+    routed: OnceLock<Arc<EntryCounters>>,
     occupied: Option<Arc<dyn Occupied>>,
     timed_out: AtomicBool,
     explains: AtomicBool,
@@ -95,6 +99,7 @@ impl Exchange {
         Self(Arc::new(Inner {
             started: Instant::now(),
             counters,
+            routed: OnceLock::new(),
             occupied,
             timed_out: AtomicBool::new(false),
             explains: AtomicBool::new(false),
@@ -121,7 +126,12 @@ impl Exchange {
 
     /// The counters of the worker and entry that serve it.
     pub fn counters(&self) -> &Arc<EntryCounters> {
-        &self.0.counters
+        self.0.routed.get().unwrap_or(&self.0.counters)
+    }
+
+    /// Counts by these from now on: those of the entry that a route leads to.
+    pub fn count_by(&self, counters: &Arc<EntryCounters>) {
+        let _ = self.0.routed.set(Arc::clone(counters));
     }
 
     /// Notes that a try was given up for being slow.

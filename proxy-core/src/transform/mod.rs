@@ -6,6 +6,7 @@
 //! - [`headers`] sets, adds and removes header fields, of requests and responses
 //! - [`cors`] answers what browsers ask about origins
 //! - [`hsts`] tells browsers to use TLS alone
+//! - [`pages`] puts pages in the place of our own failures
 //! - `compress` compresses responses; only with the feature `compression`
 //!
 //! Services, which answer by themselves:
@@ -25,6 +26,7 @@ pub mod cors;
 pub mod fixed;
 pub mod headers;
 pub mod hsts;
+pub mod pages;
 mod path;
 pub mod redirect;
 pub mod rewrite;

@@ -1,0 +1,110 @@
+//! What a request to a gateway would get: its route, and what the route makes of it.
+
+use http::Request;
+use serde_json::{Map, Value, json};
+
+use super::{Asked, of_http};
+use crate::config::{Gateway, Lead, Route};
+use crate::plan::{EntryPlan, LeadsTo, Plan, RoutesPlan, ServicePlan};
+use crate::route::{Head, normalise};
+
+/// What the request would get.
+///
+/// # Errors
+/// The request would not be routed at all; the error says why.
+pub(super) fn tell(
+    gateway: &Gateway,
+    plan: &Plan,
+    listener: &EntryPlan,
+    asked: &Asked,
+) -> Result<Map<String, Value>, String> {
+    let ServicePlan::Http(http) = &listener.service else {
+        return Err("the entry carries bytes".to_owned());
+    };
+    let Some(routes) = http.routes.as_deref() else {
+        return Err("the entry has no routes".to_owned());
+    };
+    let mut request = Request::new(());
+    *request.method_mut() = asked.method.clone();
+    *request.uri_mut() = asked.uri.clone();
+    *request.headers_mut() = asked.headers.clone();
+    normalise(request.uri_mut()).map_err(|why| format!("400: {why}"))?;
+    // A field `Host` that is asked about goes first: the URL says only where the request is sent.
+    let mut head = Head::of(&request);
+    let host = asked.headers.get(http::header::HOST);
+    if let Some(host) = host.and_then(|host| host.to_str().ok()) {
+        head.authority = host;
+    }
+    let table = &routes.table;
+    let mut told = Map::new();
+    let found = table.table().find(&head);
+    let found = found.and_then(|index| Some((index, table.route(index)?)));
+    let Some((fits, index)) = found else {
+        told.insert("route".into(), Value::Null);
+        told.insert("status".into(), json!(404));
+        return Ok(told);
+    };
+    told.insert(
+        "route".into(),
+        json!(routes.routes.get(index).map(|r| &*r.name)),
+    );
+    told.insert(
+        "because".into(),
+        json!(table.table().get(fits).map(ToString::to_string)),
+    );
+    told.extend(of_route(gateway, plan, (routes, index), asked));
+    Ok(told)
+}
+
+fn of_route(
+    gateway: &Gateway,
+    plan: &Plan,
+    (routes, index): (&RoutesPlan, usize),
+    asked: &Asked,
+) -> Map<String, Value> {
+    let mut told = Map::new();
+    let Some(route) = routes.routes.get(index) else {
+        return told;
+    };
+    let written = written(gateway, &route.name);
+    match &route.to {
+        LeadsTo::Redirect(params) => {
+            told.insert("status".into(), json!(params.status.as_u16()));
+            told.insert(
+                "redirect".into(),
+                json!(written.map(|route| &route.redirect)),
+            );
+        }
+        LeadsTo::Fixed(params) => {
+            told.insert("status".into(), json!(params.status.as_u16()));
+            told.insert("bytes".into(), json!(params.body.len()));
+        }
+        LeadsTo::Entry(name) => {
+            let planned = plan.entries.iter().find(|entry| entry.name == *name);
+            let entry = written.and_then(Route::entry);
+            if let (Some(planned), Some(entry)) = (planned, entry)
+                && let ServicePlan::Http(http) = &planned.service
+            {
+                told.insert("upstream".into(), json!(&**name));
+                told.extend(of_http(&entry, planned, http, asked));
+            }
+        }
+    }
+    if let Some(route) = written {
+        if let Some(rewrite) = &route.rewrite {
+            told.insert("rewrite".into(), json!(rewrite));
+        }
+        if !route.headers.is_empty() {
+            told.insert("headers".into(), json!(route.headers));
+        }
+    }
+    told
+}
+
+/// The route of this name, as the file has it.
+fn written<'g>(gateway: &'g Gateway, name: &str) -> Option<&'g Route> {
+    let mut routes = gateway.routes.iter();
+    routes
+        .find(|(key, _)| key.name() == name)
+        .map(|(_, Lead(route))| route)
+}
