@@ -1,6 +1,6 @@
 //! Writes the YAML of a configuration file: ephemeral ports, two workers, everything logged.
 
-use crate::proxy::{AMBASSADOR, SIDECAR};
+use crate::proxy::{AMBASSADOR, INGRESS, SIDECAR};
 
 /// A configuration file in the making; the default has no entry yet.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,16 @@ impl Config {
             ..Self::default()
         }
         .and("web", settings)
+    }
+
+    /// The same of the ingress: one entry named `edge`.
+    pub fn of_ingress(settings: &str) -> Self {
+        let role = Some(INGRESS);
+        Self {
+            role,
+            ..Self::default()
+        }
+        .and("edge", settings)
     }
 
     /// The role whose section the entries stand in.

@@ -24,6 +24,9 @@ pub(crate) const AMBASSADOR: &str = "ambassador";
 /// The inbound role.
 pub const SIDECAR: &str = "sidecar";
 
+/// The edge role.
+pub const INGRESS: &str = "ingress";
+
 /// The binary of a role under test: `REMORA_AMBASSADOR` for the ambassador's, or the file of the role's name
 /// in the directory that cargo builds this test's binaries into.
 ///

@@ -9,6 +9,8 @@ mod entry;
 mod handle;
 mod layout;
 mod loaded;
+#[cfg(feature = "gateway")]
+mod passthrough;
 mod process;
 mod served;
 mod signals;

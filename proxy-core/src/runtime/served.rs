@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 use tower::{Service, ServiceBuilder};
 
 use super::entry::Entry;
+#[cfg(feature = "gateway")]
+use super::passthrough::Passthrough;
 use crate::body::Body;
 use crate::fault::Fault;
 use crate::http::{ServerParams, serve, serve_tls};
@@ -19,8 +21,8 @@ use crate::lifecycle::Phase;
 use crate::net::Connections;
 use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
 use crate::stack::{
-    Clients, Front, FrontFuture, Mirrors, Reused, Routes, Seam, Shared, TcpStack, Upstream,
-    downstream, upstream,
+    Clients, Front, FrontFuture, Reused, Routes, Seam, Shared, TcpStack, Upstream, downstream,
+    upstream,
 };
 #[cfg(feature = "gateway")]
 use crate::stack::{Destination, Listener, Router};
@@ -38,6 +40,8 @@ struct HttpStack {
     upstream: Upstream,
     server: ServerParams,
     acceptor: Option<Arc<TlsAcceptor>>,
+    #[cfg(feature = "gateway")]
+    passthrough: Option<Arc<Passthrough>>,
 }
 
 /// One entry on this worker.
@@ -52,8 +56,7 @@ pub(super) struct Place<'a> {
     /// The number of the worker.
     pub(super) index: usize,
     pub(super) log: &'a AccessLog,
-    pub(super) mirrors: Mirrors<'a>,
-    /// The entries that routes lead to.
+    /// The entries that there are: some lead to others.
     pub(super) served: &'a HashMap<Arc<str>, Arc<Served>>,
 }
 
@@ -101,6 +104,15 @@ impl Served {
         }
     }
 
+    /// What copies bytes, if that is what it does.
+    #[cfg(feature = "gateway")]
+    pub(super) fn tcp(&self) -> Option<Arc<TcpStack>> {
+        match &self.stack {
+            Stack::Tcp(stack) => Some(stack.load_full()),
+            Stack::Http(_) => None,
+        }
+    }
+
     /// What sends requests to it that came on no connection. It follows reloads: whoever holds it need not be
     /// composed anew.
     pub(super) fn seam(&self) -> Option<Seam> {
@@ -121,6 +133,13 @@ impl Served {
                 tokio::spawn(async move {
                     let stack = service.0.load();
                     let (server, acceptor) = (stack.server.clone(), stack.acceptor.clone());
+                    #[cfg(feature = "gateway")]
+                    if let Some(passthrough) = stack.passthrough.clone() {
+                        drop(stack);
+                        let served =
+                            passthrough.serve(stream, connection, service, acceptor, &server);
+                        return Box::pin(served).await;
+                    }
                     drop(stack);
                     match acceptor {
                         None => serve(stream, connection, service, &server).await,
@@ -166,7 +185,8 @@ fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpS
     let shared = shared.unwrap_or_else(|| Arc::new(Shared::new(plan, None)));
     let tls = entry.tls();
     let endpoints = &entry.endpoints;
-    let upstream = upstream(plan, on.mirrors, endpoints, &shared, counters, tls, known);
+    let mirrors = |name: &str| on.served.get(name)?.seam();
+    let upstream = upstream(plan, &mirrors, endpoints, &shared, counters, tls, known);
     let seam = upstream.seam.clone();
     // What becomes of copies is no news to who asked for news of failures.
     let log = match entry.plan.is_mirror && !on.log.wants(false) {
@@ -185,6 +205,8 @@ fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpS
         upstream,
         server: plan.server.clone(),
         acceptor: entry.acceptor().cloned(),
+        #[cfg(feature = "gateway")]
+        passthrough: Passthrough::of(&entry.plan, on),
     }
 }
 
@@ -237,7 +259,7 @@ fn tcp(entry: &Entry, plan: &TcpPlan, on: &Place<'_>) -> TcpStack {
 
 /// The stack as it is at the time of each request, so that a kept-alive connection follows a reload.
 #[derive(Clone)]
-struct Current(Arc<ArcSwap<HttpStack>>);
+pub(super) struct Current(Arc<ArcSwap<HttpStack>>);
 
 impl Service<Request<Body>> for Current {
     type Response = Response<Body>;

@@ -184,7 +184,6 @@ impl State {
             let on = Place {
                 index: self.index,
                 log: &layout.log,
-                mirrors: &|name| self.served.get(name)?.seam(),
                 served: &self.served,
             };
             match self.served.get(name) {

@@ -99,7 +99,7 @@ impl Hello {
     }
 
     /// Tells the client that its name is none of ours.
-    pub(super) fn refuse_name(self) -> Refused {
+    pub fn refuse_name(self) -> Refused {
         let detail = match &self.name {
             Some(name) => format!("no certificate for {name:.253}"),
             None => "the client asks for no name".to_owned(),
