@@ -27,67 +27,81 @@ async fn ask(ingress: &Proxy, host: &str, path: &str) -> Reply {
     reply.expect("an answer")
 }
 
+/// Routes of which each answers with its name.
+fn routes() -> Vec<String> {
+    let routes = [
+        ("shop.test", "shop"),
+        ("shop.test/cart", "cart"),
+        ("shop.test=/cart/total", "total"),
+        ("POST shop.test/cart", "post-cart"),
+        ("shop.test~/cart/[0-9]+", "numbered"),
+        ("*.shop.test", "below-shop"),
+        ("*.test/any", "any-test"),
+        ("*/any", "any"),
+    ];
+    let mut all: Vec<String> = routes
+        .iter()
+        .map(|(key, name)| format!("'{key}#{name}': {{respond: {{status: 200, body: {name}}}}}"))
+        .collect();
+    for (label, when) in [
+        ("by-field", "headers: {x-beta: 1}"),
+        ("by-field-too", "headers: {x-beta: 1, x-gamma: '~[a-c]+'}"),
+        ("by-query", "query: {beta: 'yes'}"),
+    ] {
+        all.push(format!(
+            "'shop.test/cart#{label}': {{when: {{{when}}}, respond: {{status: 200, body: {label}}}}}"
+        ));
+    }
+    all
+}
+
+/// Host, path, fields, and the route that is taken.
+type Taken = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
+const TAKEN: &[Taken] = &[
+    ("shop.test", "/", &[], "shop"),
+    ("SHOP.test:8080", "/cartoon", &[], "shop"),
+    ("shop.test", "/cart", &[], "cart"),
+    ("shop.test", "/cart/", &[], "cart"),
+    ("shop.test", "/cart/a", &[], "cart"),
+    ("shop.test", "/%63art/a", &[], "cart"),
+    ("shop.test", "/cart/total", &[], "total"),
+    ("shop.test", "/cart/total/", &[], "cart"),
+    ("shop.test", "/cart/17", &[], "numbered"),
+    ("shop.test", "/cart/17x", &[], "cart"),
+    ("shop.test", "/cart", &[("x-beta", "1")], "by-field"),
+    ("shop.test", "/cart", &[("x-beta", "2")], "cart"),
+    (
+        "shop.test",
+        "/cart",
+        &[("x-beta", "1"), ("x-gamma", "abc")],
+        "by-field-too",
+    ),
+    ("shop.test", "/cart?beta=yes", &[], "by-query"),
+    (
+        "shop.test",
+        "/cart?beta=yes",
+        &[("x-beta", "1")],
+        "by-field",
+    ),
+    ("a.shop.test", "/", &[], "below-shop"),
+    ("a.b.shop.test", "/any", &[], "below-shop"),
+    ("other.test", "/any", &[], "any-test"),
+    ("elsewhere", "/any/thing", &[], "any"),
+];
+
 #[test]
 fn the_most_specific_route_is_taken() {
     promise(async {
-        let routes = [
-            ("shop.test", "shop"),
-            ("shop.test/cart", "cart"),
-            ("shop.test=/cart/total", "total"),
-            ("POST shop.test/cart", "post-cart"),
-            ("shop.test~/cart/[0-9]+", "numbered"),
-            ("*.shop.test", "below-shop"),
-            ("*.test/any", "any-test"),
-            ("*/any", "any"),
-        ];
-        let mut all: Vec<String> = routes
-            .iter()
-            .map(|(key, name)| {
-                format!("'{key}#{name}': {{respond: {{status: 200, body: {name}}}}}")
-            })
-            .collect();
-        for (label, when) in [
-            ("by-field", "headers: {x-beta: 1}"),
-            ("by-field-too", "headers: {x-beta: 1, x-gamma: '~[a-c]+'}"),
-            ("by-query", "query: {beta: 'yes'}"),
-        ] {
-            all.push(format!(
-                "'shop.test/cart#{label}': {{when: {{{when}}}, respond: {{status: 200, body: {label}}}}}"
-            ));
-        }
+        let all = routes();
         let config = Config::of_ingress(&format!("routes: {{{}}}", all.join(", ")));
         let ingress = Proxy::start(&config).await;
-        for (host, path, fields, wanted) in [
-            ("shop.test", "/", &[][..], "shop"),
-            ("SHOP.test:8080", "/cartoon", &[], "shop"),
-            ("shop.test", "/cart", &[], "cart"),
-            ("shop.test", "/cart/", &[], "cart"),
-            ("shop.test", "/cart/a", &[], "cart"),
-            ("shop.test", "/%63art/a", &[], "cart"),
-            ("shop.test", "/cart/total", &[], "total"),
-            ("shop.test", "/cart/total/", &[], "cart"),
-            ("shop.test", "/cart/17", &[], "numbered"),
-            ("shop.test", "/cart/17x", &[], "cart"),
-            ("shop.test", "/cart", &[("x-beta", "1")], "by-field"),
-            ("shop.test", "/cart", &[("x-beta", "2")], "cart"),
-            (
-                "shop.test",
-                "/cart",
-                &[("x-beta", "1"), ("x-gamma", "abc")],
-                "by-field-too",
-            ),
-            ("shop.test", "/cart?beta=yes", &[], "by-query"),
-            (
-                "shop.test",
-                "/cart?beta=yes",
-                &[("x-beta", "1")],
-                "by-field",
-            ),
-            ("a.shop.test", "/", &[], "below-shop"),
-            ("a.b.shop.test", "/any", &[], "below-shop"),
-            ("other.test", "/any", &[], "any-test"),
-            ("elsewhere", "/any/thing", &[], "any"),
-        ] {
+        for (host, path, fields, wanted) in TAKEN {
             for protocol in [Protocol::Http1, Protocol::Http2] {
                 let mut connection = Connection::open(ingress.address(), protocol)
                     .await
@@ -98,7 +112,11 @@ fn the_most_specific_route_is_taken() {
                     request.headers_mut().remove(HOST);
                 }
                 let reply = connection.fetch(request).await.expect("an answer");
-                assert_eq!(reply.text(), wanted, "{host}{path} {fields:?} {protocol:?}");
+                assert_eq!(
+                    reply.text(),
+                    *wanted,
+                    "{host}{path} {fields:?} {protocol:?}"
+                );
             }
         }
         let mut post = request("POST", "/cart/total");
@@ -142,17 +160,22 @@ fn what_fits_no_route_is_told_so() {
     });
 }
 
+/// Tells the path that it was asked for, in a response with two fields of its own.
+fn telling() -> Origin {
+    Origin::start(|request| async move {
+        let path = request.uri().path_and_query().map(ToString::to_string);
+        let mut response = ok(path.unwrap_or_default());
+        let secret = HeaderValue::from_static("of the upstream");
+        response.headers_mut().insert("x-secret", secret.clone());
+        response.headers_mut().insert("x-kept", secret);
+        response
+    })
+}
+
 #[test]
 fn an_upstream_gets_what_the_route_makes_of_a_request() {
     promise(async {
-        let origin = Origin::start(|request| async move {
-            let path = request.uri().path_and_query().map(ToString::to_string);
-            let mut response = ok(path.unwrap_or_default());
-            let secret = HeaderValue::from_static("of the upstream");
-            response.headers_mut().insert("x-secret", secret.clone());
-            response.headers_mut().insert("x-kept", secret);
-            response
-        });
+        let origin = telling();
         let to_origin = format!("http://{}", origin.address());
         let config = Config::of_ingress(&format!(
             "routes: {{shop.test/api#api: {{to: '{to_origin}', rewrite: {{prefix: /v2}}, \
@@ -356,69 +379,87 @@ fn responses_are_compressed_for_who_takes_it() {
     });
 }
 
+/// What `check` says of a gateway with these routes.
+async fn told_of(routes: &[&str]) -> String {
+    let directory = tempfile::tempdir().expect("a folder");
+    let routes: String = routes
+        .iter()
+        .map(|route| format!("      {route}\n"))
+        .collect();
+    let text = format!("ingress:\n  edge:\n    listen: 127.0.0.1:0\n    routes:\n{routes}");
+    std::fs::write(directory.path().join("remora.yaml"), text).expect("a file");
+    let arguments = ["check", "-c", "remora.yaml"];
+    let output = run_in(INGRESS, directory.path(), &arguments).await;
+    assert_eq!(output.status.code(), Some(2));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Mistakes of the same kind are told at once: those of keys, then those of routes, then what cannot be compiled.
 #[test]
 fn mistakes_in_routes_are_told_at_their_place() {
     promise(async {
-        let directory = tempfile::tempdir().expect("a folder");
-        let text = "ingress:\n  edge:\n    listen: 127.0.0.1:0\n    routes:\n      \
-                    'get a.test': http://a\n      \
-                    'a.test#X': http://a\n      \
-                    b_.test..: http://a\n      \
-                    'c.test~/(': http://a\n      \
-                    d.test: {rewrite: {prefix: /}}\n      \
-                    e.test=/x: {to: 'http://a', rewrite: {prefix: /}}\n      \
-                    f.test: {to: 'http://a', redirect: {scheme: https}}\n      \
-                    g.test: {to: 'tcp://a:1'}\n      \
-                    h.test: {redirect: {status: 305}}\n      \
-                    i.test: {respond: {status: 200}, timeout: {request: 1s}}\n      \
-                    j.test: {to: 'http://a', headers: {request: {set: {host: b}}}}\n      \
-                    k.test: {to: 'http://a', cors: {origins: [a]}}\n      \
-                    l.test: {respond: {status: 200, file: /none/such}}\n";
-        std::fs::write(directory.path().join("remora.yaml"), text).expect("a file");
-        let check = |()| run_in(INGRESS, directory.path(), &["check", "-c", "remora.yaml"]);
-        let output = check(()).await;
-        assert_eq!(output.status.code(), Some(2));
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        for wanted in [
-            "remora.yaml:5:",
-            "`get` is not a method",
-            "`X` is not a label",
+        for (routes, wanted) in [
+            (
+                &["'get a.test': http://a", "'a.test#X': http://a"][..],
+                &[
+                    "remora.yaml:5:",
+                    "`get` is not a method",
+                    "`X` is not a label",
+                ][..],
+            ),
+            (
+                &[
+                    "d.test: {rewrite: {prefix: /}}",
+                    "e.test=/x: {to: 'http://a', rewrite: {prefix: /}}",
+                    "f.test: {to: 'http://a', redirect: {scheme: https}}",
+                    "g.test: {to: 'tcp://a:1'}",
+                    "i.test: {respond: {status: 200}, timeout: {request: 1s}}",
+                    "j.test#j: {to: 'http://a'}",
+                    "k.test#j: {to: 'http://a'}",
+                ],
+                &[
+                    "nothing becomes of the requests",
+                    "has no prefix that could be replaced",
+                    "more than one thing becomes of the requests",
+                    "`tcp` carries bytes",
+                    "`timeout` is about an upstream",
+                    "called `j` already",
+                    "remora.yaml:11:",
+                ],
+            ),
+            (
+                &[
+                    "b_.test..: http://a",
+                    "h.test: {redirect: {status: 305}}",
+                    "j.test: {to: 'http://a', headers: {request: {set: {host: b}}}}",
+                    "k.test: {to: 'http://a', cors: {origins: [a]}}",
+                    "l.test: {respond: {status: 200, file: /none/such}}",
+                ],
+                &[
+                    "`b_.test..` is no host",
+                    "305",
+                    "`host` belongs to the connection",
+                    "`a` is no origin",
+                    "cannot read `/none/such`",
+                ],
+            ),
         ] {
+            let told = told_of(routes).await;
+            for wanted in wanted {
+                assert!(told.contains(wanted), "{wanted}: {told}");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_matches_nothing_is_a_mistake() {
+    promise(async {
+        let told = told_of(&["'c.test~/(': http://a"]).await;
+        for wanted in ["the regular expression of the path", "remora.yaml:5:"] {
             assert!(told.contains(wanted), "{wanted}: {told}");
         }
-        let good: String = text
-            .lines()
-            .enumerate()
-            .filter(|(line, _)| ![4, 5].contains(line))
-            .map(|(_, line)| format!("{line}\n"))
-            .collect();
-        std::fs::write(directory.path().join("remora.yaml"), good).expect("a file");
-        let told = String::from_utf8_lossy(&check(()).await.stderr).into_owned();
-        for wanted in [
-            "nothing becomes of the requests",
-            "has no prefix that could be replaced",
-            "more than one thing becomes of the requests",
-            "`tcp` carries bytes",
-            "`timeout` is about an upstream",
-        ] {
-            assert!(told.contains(wanted), "{wanted}: {told}");
-        }
-        let good: String = text
-            .lines()
-            .enumerate()
-            .filter(|(line, _)| ![4, 5, 8, 9, 10, 11, 13].contains(line))
-            .map(|(_, line)| format!("{line}\n"))
-            .collect();
-        std::fs::write(directory.path().join("remora.yaml"), good).expect("a file");
-        let told = String::from_utf8_lossy(&check(()).await.stderr).into_owned();
-        for wanted in [
-            "`b_.test..` is no host",
-            "305",
-            "`host` belongs to the connection",
-            "`a` is no origin",
-            "cannot read `/none/such`",
-        ] {
-            assert!(told.contains(wanted), "{wanted}: {told}");
-        }
+        let told = told_of(&["a.test/: http://a", "a.test: http://b"]).await;
+        assert!(told.contains("no request takes this route"), "{told}");
     });
 }
