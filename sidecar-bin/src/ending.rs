@@ -88,11 +88,7 @@ pub(crate) fn ended(
 
 /// Where the entries lead; a mirror's target is no workload.
 fn targets(loaded: &Loaded) -> Vec<Wanted> {
-    let entries = loaded
-        .plan
-        .entries
-        .iter()
-        .filter(|entry| !entry.is_mirror());
+    let entries = loaded.plan.entries.iter().filter(|entry| !entry.is_mirror);
     let targets = entries.flat_map(|entry| &entry.targets);
     let wanted = |target: &Target| Wanted {
         at: match target.source {
