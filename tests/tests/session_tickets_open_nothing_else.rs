@@ -5,7 +5,7 @@ use remora_tests::certificates::{Authority, Validity, place};
 use remora_tests::config::Config;
 use remora_tests::origin::{Origin, ok};
 use remora_tests::promise::{promise, until};
-use remora_tests::proxy::Proxy;
+use remora_tests::proxy::{Proxy, SIDECAR, run_in};
 use remora_tests::tls::{Caller, Met, entry, issued, meet};
 use rustls::AlertDescription;
 
@@ -111,6 +111,82 @@ fn another_process_shakes_hands_anew() {
                 assert_eq!(meet(replica.address(), &config).await, answered(resumed));
             }
         }
+    });
+}
+
+#[test]
+fn replicas_that_share_keys_go_on_with_each_others_sessions_and_no_further() {
+    promise(async {
+        let (authority, folder) = issued();
+        let path = folder.path();
+        let authorities = ["a", "b"].map(Authority::new);
+        place(path, "a.pem", &authorities[0].pem());
+        place(path, "b.pem", &authorities[1].pem());
+        place(
+            path,
+            "shared",
+            &format!("# of all\n{}\n", "0123456789abcdef".repeat(4)),
+        );
+        place(path, "own", &"fedcba9876543210".repeat(4));
+        let origin = Origin::start(|_| async { ok("fine") });
+        let url = format!("http://{}", origin.address());
+        let replica = async |keys: &str| {
+            let with = |more: &str| {
+                let more = format!("{more}, tickets: FOLDER/{keys}");
+                entry(
+                    &url,
+                    path,
+                    &more.replace("FOLDER", &path.display().to_string()),
+                )
+            };
+            let config = Config::of_sidecar(&with(", client-ca: FOLDER/a.pem"))
+                .and("b", &with(", client-ca: FOLDER/b.pem"))
+                .and("nobody", &with(""));
+            Proxy::start(&config).await
+        };
+        let [one, two, stranger] = [
+            replica("shared").await,
+            replica("shared").await,
+            replica("own").await,
+        ];
+        let pair = authorities[0].issue(&["ann"], Validity::Now);
+        let caller = Caller {
+            own: Some(&pair),
+            ..Caller::trusting(&authority)
+        };
+        for caller in caller.each_version() {
+            let config = caller.config();
+            assert_eq!(meet(one.address(), &config).await, answered(false));
+            for replica in [&two, &one] {
+                assert_eq!(meet(replica.address(), &config).await, answered(true));
+                let other = replica.address_of("b").await;
+                let refused = Met::Alerted(AlertDescription::UnknownCA);
+                assert_eq!(meet(other, &config).await, refused);
+                // What it gets where nobody is asked for a certificate opens nothing where one is.
+                let open = replica.address_of("nobody").await;
+                assert_eq!(meet(open, &config).await, answered(false));
+                assert_eq!(meet(one.address(), &config).await, answered(false));
+            }
+            assert_eq!(meet(stranger.address(), &config).await, answered(false));
+        }
+    });
+}
+
+#[test]
+fn keys_that_cannot_be_used_are_named_and_never_shown() {
+    promise(async {
+        let (_authority, folder) = issued();
+        let path = folder.path().display();
+        place(folder.path(), "keys", "0123456789abcdef0123456789abcdefg");
+        let more = format!(", tickets: {path}/keys");
+        let config = Config::of_sidecar(&entry("http://localhost:1", folder.path(), &more));
+        place(folder.path(), "remora.yaml", &config.text());
+        let output = run_in(SIDECAR, folder.path(), &["-c", "remora.yaml"]).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("line 1 is no key"), "{said}");
+        assert!(said.contains("64 hexadecimal digits"), "{said}");
+        assert!(!said.contains("89abcdef01"), "{said}");
     });
 }
 

@@ -36,6 +36,12 @@ pub struct InboundTls {
     /// tells of is refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub crl: Vec<String>,
+    /// The file with the keys of session tickets that replicas share, so that a caller goes on at any of them: 1 to 16
+    /// lines of 64 hexadecimal digits, of which the first seals and all open. Default: none, and each process has keys
+    /// of its own, which change every 12 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub tickets: Option<String>,
 }
 
 /// Whether a caller must have a certificate.

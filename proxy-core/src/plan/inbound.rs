@@ -3,7 +3,7 @@
 use super::{EntryPlan, ServicePlan};
 use crate::config::{self, ClientCertificate, Document, ForwardedField, Inbound};
 use crate::http::{ForwardParams, Network};
-use crate::tls::{AcceptorParams, Authorities, ClientPolicy, Invalid, InvalidPart};
+use crate::tls::{AcceptorParams, Authorities, ClientPolicy, Invalid, InvalidPart, Tickets};
 
 /// Adds to the plan of an entry what only the inbound role has.
 pub(super) fn complete(plan: &mut EntryPlan, inbound: &Inbound) {
@@ -31,6 +31,8 @@ fn accept(tls: &config::InboundTls, plan: &EntryPlan) -> AcceptorParams {
             ClientCertificate::Optional => ClientPolicy::Optional(authorities),
         }
     });
+    let shared = tls.tickets.as_ref();
+    let shared = shared.map(|file| Tickets::Shared(file.into()));
     let pair = tls.cert.as_ref().zip(tls.key.as_ref());
     let mut params = AcceptorParams {
         pairs: pair
@@ -39,6 +41,7 @@ fn accept(tls: &config::InboundTls, plan: &EntryPlan) -> AcceptorParams {
             .collect(),
         folders: tls.folder.iter().map(path).collect(),
         clients: clients.unwrap_or_default(),
+        tickets: shared.unwrap_or_default(),
         ..AcceptorParams::default()
     };
     if matches!(plan.service, ServicePlan::Tcp(_)) {
@@ -55,7 +58,8 @@ pub(super) fn located(invalid: Invalid, document: &Document, at: &[&str]) -> con
         InvalidPart::Key => "key",
         InvalidPart::ClientCa => "client-ca",
         InvalidPart::Crl => "crl",
-        InvalidPart::Folder | InvalidPart::Host | InvalidPart::Tickets => "folder",
+        InvalidPart::Tickets => "tickets",
+        InvalidPart::Folder | InvalidPart::Host => "folder",
     };
     let path = [at, &["tls", key]].concat();
     document.error_at(&path, invalid.message, invalid.help)
