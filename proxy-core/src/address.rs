@@ -52,3 +52,22 @@ impl PartialEq<SocketAddr> for Address {
         self.tcp() == Some(*other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_shown_as_it_is_written_and_as_large_as_one_of_tcp() {
+        let tcp = SocketAddr::from(([127, 0, 0, 1], 80));
+        assert_eq!(Address::from(tcp), tcp);
+        assert_eq!(Address::from(tcp).to_string(), "127.0.0.1:80");
+        let unix = Address::Unix(Path::new("/run/app.sock").into());
+        assert_eq!(
+            format!("{unix} {unix:?}"),
+            "unix:/run/app.sock unix:/run/app.sock"
+        );
+        assert_eq!(unix.tcp(), None);
+        assert_eq!(size_of::<Address>(), size_of::<SocketAddr>());
+    }
+}
