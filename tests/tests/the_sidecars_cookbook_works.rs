@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderName, HeaderValue, Request, Response};
 use remora_tests::callers::Caller;
-use remora_tests::certificates::{Authority, Validity, place};
+use remora_tests::certificates::{Authority, Pair, Validity, place};
 use remora_tests::client::{Body, Connection, Protocol, full, get, once, post, request};
 use remora_tests::cookbook::{HOSTS, Recipe, Stage, folder, hosts, housed, recipes_of, secure_as};
 use remora_tests::local::Local;
@@ -209,10 +209,9 @@ mod probes {
     }
 
     /// A folder as the kubelet mounts a Secret: files are links into a folder that is swapped.
-    fn mount(folder: &Path, name: &str, authority: &Authority) {
+    fn mount(folder: &Path, name: &str, pair: &Pair) {
         let version = folder.join(name);
         std::fs::create_dir(&version).expect("a folder");
-        let pair = authority.issue(&[SHOP], Validity::Now);
         place(&version, "tls.crt", &pair.cert);
         place(&version, "tls.key", &pair.key);
         let new = folder.join("..data_tmp");
@@ -225,7 +224,7 @@ mod probes {
         std::fs::remove_dir_all(&folder).expect("a folder");
         std::fs::create_dir(&folder).expect("a folder");
         let [old, new] = ["old", "new"].map(Authority::new);
-        mount(&folder, "..1", &old);
+        mount(&folder, "..1", &old.issue(&[SHOP], Validity::Now));
         for file in ["tls.crt", "tls.key"] {
             let data = Path::new("..data").join(file);
             std::os::unix::fs::symlink(data, folder.join(file)).expect("a link");
@@ -239,7 +238,7 @@ mod probes {
             .fetch(sidecar.address(), get("/"))
             .await
             .expect("an answer");
-        mount(&folder, "..2", &new);
+        mount(&folder, "..2", &new.issue(&[SHOP], Validity::Now));
         until("the new certificate", async || {
             after.fetch(sidecar.address(), get("/")).await.ok()
         })
@@ -247,7 +246,9 @@ mod probes {
         let refused = before.fetch(sidecar.address(), get("/")).await;
         assert!(refused.is_err(), "the old one is shown no more");
         // What cannot be used changes nothing.
-        place(&folder.join("..2"), "tls.key", "nonsense");
+        let mut nonsense = new.issue(&[SHOP], Validity::Now);
+        nonsense.key = "nonsense".to_owned();
+        mount(&folder, "..3", &nonsense);
         sidecar
             .log
             .find("a remark", |line| line.to_string().contains("tls.key"))
