@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{Role, texts};
@@ -44,6 +44,11 @@ pub(crate) fn grammar(role: &'static Role) -> clap::Command {
 
 /// Says of the flags that mean something else in each role what they mean in this one.
 fn options_of(command: clap::Command, role: &'static Role) -> clap::Command {
+    let takes_listeners = command.get_arguments().any(|own| own.get_id() == "listen");
+    let command = match takes_listeners && role.section.is_inbound() {
+        true => Certificate::augment_args(command),
+        false => command,
+    };
     command.mut_args(|argument| match argument.get_id().as_str() {
         "listen" => argument.help(role.listen),
         "to" => argument.help(role.to),
@@ -127,9 +132,41 @@ pub(crate) struct Options {
     /// A name server to ask instead of the system's; may be repeated.
     #[arg(long, value_name = "IP[:PORT]")]
     pub(crate) dns_server: Vec<String>,
+    #[arg(skip)]
+    pub(crate) certificate: Certificate,
+}
+
+/// What only roles have that callers from elsewhere connect to.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Certificate {
+    /// Speak TLS to callers, with this certificate and its chain (PEM); goes with --key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: Option<String>,
+    /// The key of --cert (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<String>,
 }
 
 impl Cli {
+    /// Reads the words of a role's command line.
+    pub(crate) fn read(role: &Role, words: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut cli = Self::from_arg_matches(words)?;
+        let words = words.subcommand().map_or(words, |(_, words)| words);
+        let options = match &mut cli.command {
+            None => &mut cli.options,
+            Some(
+                Command::Run(options)
+                | Command::Check { options, .. }
+                | Command::Explain { options, .. },
+            ) => options,
+            Some(Command::Schema | Command::Completions { .. }) => return Ok(cli),
+        };
+        if role.section.is_inbound() {
+            options.certificate = Certificate::from_arg_matches(words)?;
+        }
+        Ok(cli)
+    }
+
     /// The options of `run`, however it was asked for.
     pub(crate) fn options(&self) -> &Options {
         match &self.command {

@@ -5,11 +5,13 @@
 //! - `command` is the grammar, and `texts` the help that all roles share
 //! - `load` reads the configuration, `explain` tells what requests would get
 //! - `logs` is the process's own log
+//! - [`demo`] is what the roles' demonstrations have in common
 //!
 //! It is a crate of its own, beside the library: who embeds a proxy builds none of it, and the release
 //! builds it for size, as no request passes it.
 
 mod command;
+pub mod demo;
 mod explain;
 mod failure;
 mod load;

@@ -31,6 +31,8 @@ fn document(section: Section, options: &Options) -> Result<Document, Errors> {
         section,
         listen: options.listen.clone(),
         to: options.to.clone(),
+        cert: options.certificate.cert.clone(),
+        key: options.certificate.key.clone(),
         admin: options.admin.clone(),
         workers: options.workers.clone(),
         access_log: options.access_log.clone(),

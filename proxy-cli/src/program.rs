@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, FromArgMatches};
+use clap::ArgMatches;
 use proxy_core::config::{Errors, effective as effective_of};
 
 use crate::command::{Cli, Command, Options, grammar};
@@ -29,7 +29,7 @@ fn dispatch(role: &'static Role, matches: &ArgMatches) -> Result<(), Failure> {
     {
         return (own.run)(words);
     }
-    let cli = Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
+    let cli = Cli::read(role, matches).unwrap_or_else(|error| error.exit());
     match &cli.command {
         None | Some(Command::Run(_)) => run(role, cli.options(), matches),
         Some(Command::Check {

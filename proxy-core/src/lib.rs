@@ -113,7 +113,7 @@
 //! let found = SocketAddr::from(([10, 0, 0, 1], 8080));
 //! registry.send_modify(|known| known.accept("the registry", vec![found.into()], None));
 //! set.settled().await;
-//! assert_eq!(set.endpoints()[0].address(), found);
+//! assert_eq!(*set.endpoints()[0].address(), found);
 //! # }
 //! ```
 //!
@@ -144,10 +144,12 @@
 //! - [`body`] is the one body type
 //! - [`fault`] classifies every failure
 //! - [`files`] tells when files change
+//! - [`address`] is where an endpoint is reached
 //! - [`pattern`] is a regular expression that matches whole texts
 
 #![warn(missing_docs)]
 
+pub mod address;
 pub mod admin;
 pub mod balance;
 pub mod body;

@@ -72,7 +72,7 @@ pub(crate) fn ended(
     let after = words.get_one::<config::Duration>("exit-after");
     let after = after.map_or(Duration::from_secs(5), |after| after.std());
     let listeners: Vec<Wanted> = match sign {
-        Sign::Ports => targets(loaded),
+        Sign::Ports => ports(loaded)?,
         Sign::Port(port) => vec![Wanted { at: At::Any, port }],
         Sign::Process(_) => Vec::new(),
     };
@@ -86,22 +86,30 @@ pub(crate) fn ended(
     }))
 }
 
-/// Where the entries lead; a mirror's target is no workload.
-fn targets(loaded: &Loaded) -> Vec<Wanted> {
+/// Where the entries lead, over TCP; a mirror's target is no workload.
+fn ports(loaded: &Loaded) -> Result<Vec<Wanted>, Failure> {
     let entries = loaded
         .plan
         .entries
         .iter()
-        .filter(|entry| !entry.is_mirror());
+        .filter(|entry| !entry.is_mirror);
     let targets = entries.flat_map(|entry| &entry.targets);
-    let wanted = |target: &Target| Wanted {
-        at: match target.source {
+    let wanted = |target: &Target| {
+        let at = match target.source {
             Source::Fixed(ip) => At::Address(ip),
+            Source::Unix(_) => return None,
             _ => At::Loopback,
-        },
-        port: target.port,
+        };
+        let port = target.port;
+        Some(Wanted { at, port })
     };
-    targets.map(wanted).collect()
+    let all: Vec<Wanted> = targets.filter_map(wanted).collect();
+    if all.is_empty() {
+        let text = "error: `--exit-with tcp` looks at ports, and every `to` is a Unix socket; \
+            write `--exit-with process:NAME` or `--exit-with tcp:PORT`";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    Ok(all)
 }
 
 /// Returns once what was there is gone for as long as `after`. What cannot be told counts as there.

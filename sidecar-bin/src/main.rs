@@ -1,5 +1,6 @@
 //! The sidecar: it stands before one workload, in the pod of that workload, and every call passes it.
 
+mod demo;
 mod drain;
 mod ending;
 mod proc;

@@ -3,7 +3,7 @@
 use proxy_cli::{Own, Role, Until};
 use proxy_core::config::Section;
 
-use crate::{drain, ending};
+use crate::{demo, drain, ending};
 
 pub(crate) static ROLE: Role = Role {
     section: Section::Sidecar,
@@ -15,15 +15,20 @@ It listens where callers connect to, and passes requests to the workload behind,
 limits them, tells the workload who called, is ready only while the workload is well, and drains before \
 the workload ends.",
     listen: "Where callers connect to, as :8443 or localhost:8080; goes with --to, and both may be repeated",
-    to: "The workload, as http://localhost:8080 (schemes: http, h2c, tcp)",
+    to: "The workload, as http://localhost:8080 (schemes: http, h2c, tcp) or unix:/run/app.sock",
     request: "The request as a caller would send it, as 'GET http://localhost:8443/users'",
     pair: "--listen :8443 --to http://localhost:8080",
     called: "localhost:8443",
     examples: "\
 Examples:
+  Watch it work, with nothing to install:
+      {name} demo
   Stand before the workload on port 8080, without a file:
       {name} {pair}
       curl {called}
+  The same in TLS:
+      {name} {pair} \\
+          --cert tls.crt --key tls.key
   Serve what a file says, after a look whether it is right:
       {name} check -c remora.yaml
       {name} -c remora.yaml
@@ -49,11 +54,18 @@ Examples:
       sidecar explain -c remora.yaml 'GET http://localhost:8443/users' \\
           -H 'x-request-timeout-ms: 500'
 ",
-    commands: &[Own {
-        name: "drain",
-        describe: drain::describe,
-        run: drain::run,
-    }],
+    commands: &[
+        Own {
+            name: "demo",
+            describe: demo::describe,
+            run: demo::run,
+        },
+        Own {
+            name: "drain",
+            describe: drain::describe,
+            run: drain::run,
+        },
+    ],
     until: Some(Until {
         describe: ending::describe,
         ended: ending::ended,

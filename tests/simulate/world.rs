@@ -249,11 +249,14 @@ pub(crate) async fn simulate(seed: u64) -> Run {
         let (seen, fates) = (Arc::clone(&seen), fates.clone());
         let base = Duration::from_millis(rng.u64(1..20));
         let born = Instant::now();
-        let make = move |endpoint: &Arc<Endpoint>| Wire {
-            fate: fates[usize::from(endpoint.address().port()) - 1],
-            base,
-            seen: Arc::clone(&seen),
-            born,
+        let make = move |endpoint: &Arc<Endpoint>| {
+            let address = endpoint.address().tcp().expect("all are of TCP");
+            Wire {
+                fate: fates[usize::from(address.port()) - 1],
+                base,
+                seen: Arc::clone(&seen),
+                born,
+            }
         };
         let balance = Balance::new(Arc::clone(&set), http.balance.clone(), make);
         policies(http, &|_| None, &Shared::new(http, None), balance)
@@ -288,7 +291,7 @@ pub(crate) async fn simulate(seed: u64) -> Run {
 
 fn target(index: usize) -> Target {
     Target {
-        address: SocketAddr::from(([10, 0, 0, 1], index as u16 + 1)),
+        address: SocketAddr::from(([10, 0, 0, 1], index as u16 + 1)).into(),
         authority: http::uri::Authority::from_static("users"),
         weight: 1,
         tier: 0,

@@ -4,6 +4,8 @@
 pub mod ambassador;
 /// A headless browser with a page of its own.
 pub mod browser;
+/// Callers in TLS, with certificates and without.
+pub mod callers;
 /// An authority of the test's own, and the certificates that it issues.
 pub mod certificates;
 /// Clients of the proxy over HTTP/1.1 and HTTP/2.
@@ -22,6 +24,8 @@ pub mod grpc;
 pub mod lines;
 /// Requests at a fixed rate, whatever becomes of them.
 pub mod load;
+/// Upstreams on Unix sockets.
+pub mod local;
 /// Memory of a process, as the kernel counts it.
 pub mod memory;
 /// The Prometheus text exposition, parsed strictly.

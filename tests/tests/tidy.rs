@@ -25,7 +25,7 @@ const ROWS: &[&[&str]] = &[
     ],
     &["config", "telemetry", "lifecycle"],
     &["body"],
-    &["fault", "files", "pattern"],
+    &["address", "fault", "files", "pattern"],
 ];
 
 /// The row of [`ROWS`] that holds the components.

@@ -92,7 +92,7 @@ impl Ambassador {
         let endpoints = self.entry.endpoints.endpoints();
         let params = self.entry.endpoints.eject_params();
         let ejected = endpoints.iter().filter(|one| one.is_ejected(params));
-        let now: Vec<SocketAddr> = ejected.map(|one| one.address()).collect();
+        let now: Vec<SocketAddr> = ejected.filter_map(|one| one.address().tcp()).collect();
         let is_new = |address: &SocketAddr| before.get(address) != Some(&Ejected::Now);
         let new = now.iter().copied().filter(is_new).collect();
         let earlier = before.keys().map(|address| (*address, Ejected::Before));

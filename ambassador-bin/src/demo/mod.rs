@@ -4,9 +4,8 @@
 //! - [`script`] says what happens when
 //! - [`service`] is what stands behind the name: the name server of [`names`] and every [`replica`]
 //! - [`ambassador`] compiles the configuration that is shown and runs it as `ambassador run` would
-//! - [`workload`] calls it and writes what it sees into a [`tally`]
-//! - [`mod@table`] sets figures in columns, and [`screen`] shows them, alive on a terminal or line by line
-//! - [`side`] is a thread with a runtime of its own
+//! - [`workload`] calls it and writes what it sees into a [`Tally`](proxy_cli::demo::Tally)
+//! - [`mod@table`] sets figures in columns
 //!
 //! Only loopback addresses and ephemeral ports are used, and nothing is read from or left on the machine.
 
@@ -14,12 +13,9 @@ mod ambassador;
 mod names;
 mod replica;
 mod run;
-mod screen;
 mod script;
 mod service;
-mod side;
 mod table;
-mod tally;
 #[cfg(test)]
 mod tests;
 mod workload;

@@ -9,14 +9,12 @@ use tokio::task::JoinHandle;
 
 use super::ambassador::{Ambassador, configuration};
 use super::names::NAME;
-use super::screen::Screen;
-use super::script::{LENGTH, Script};
+use super::script::{ACTS, LENGTH};
 use super::service::{REPLICAS, Service};
-use super::side::Side;
 use super::table::{Picture, Row};
-use super::tally::Tally;
 use super::workload::{self, RATE};
 use proxy_cli::Failure;
+use proxy_cli::demo::{Screen, Script, Side, Tally};
 
 /// How often the demo looks whether something is to be done or told.
 const LOOK: Duration = Duration::from_millis(20);
@@ -75,7 +73,7 @@ impl Demo {
         work: &JoinHandle<()>,
     ) -> Result<(), Failure> {
         let start = Instant::now();
-        let mut script = Script::default();
+        let mut script = Script::new(ACTS);
         screen.announce(Duration::ZERO, &self.service.prologue())?;
         loop {
             let now = start.elapsed();
@@ -126,15 +124,7 @@ impl Demo {
     fn judge<W: Write>(&self, screen: &mut Screen<W>) -> Result<(), Failure> {
         let sum = self.tally.sum();
         screen.say(&format!("failures the workload saw: {}\n", sum.failures))?;
-        if sum.failures > 0 {
-            let kinds = self.tally.failures();
-            let kinds: Vec<String> = kinds
-                .iter()
-                .map(|(kind, count)| format!("{count} x {kind}"))
-                .collect();
-            let kinds = kinds.join("; ");
-            return Err(anyhow!("the workload saw what it should not have seen: {kinds}").into());
-        }
+        self.tally.judge("the workload")?;
         let expected = u64::from(RATE) * LENGTH.as_secs();
         if sum.requests < expected {
             let text = "requests, because the workload broke off";

@@ -17,25 +17,8 @@ pub(super) enum Act {
 }
 
 /// Everything that happens, in order, counted from the workload's first request.
-const ACTS: [(Duration, Act); 3] = [
+pub(super) const ACTS: &[(Duration, Act)] = &[
     (Duration::from_secs(3), Act::Kill),
     (Duration::from_millis(4500), Act::Forget),
     (Duration::from_secs(5), Act::Add),
 ];
-
-/// The place in the script.
-#[derive(Debug, Default)]
-pub(super) struct Script {
-    done: usize,
-}
-
-impl Script {
-    /// The next act, if its time has come.
-    pub(super) fn due(&mut self, now: Duration) -> Option<Act> {
-        let (at, act) = ACTS.get(self.done)?;
-        (now >= *at).then(|| {
-            self.done += 1;
-            *act
-        })
-    }
-}

@@ -4,12 +4,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
+use proxy_cli::demo::Side;
 use tokio::runtime::Handle;
 
 use super::names::{NAME, NameServer};
 use super::replica::{Replica, Reserved};
 use super::script::Act;
-use super::side::Side;
 use super::table::{FAILING, State};
 
 /// Replicas from the start, on 127.0.0.1 and the addresses after it.

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use super::tally::Sum;
+use proxy_cli::demo::figures::{millis, share, thousands};
+use proxy_cli::demo::{self, Sum};
 
 /// The share of its requests that a failing replica fails.
 pub(super) const FAILING: f64 = 0.3;
@@ -92,79 +92,59 @@ pub(super) struct Picture {
     pub(super) ejections: u64,
 }
 
-/// The headings of [`line()`]'s columns.
-pub(super) const HEADINGS: &str =
-    "time   requests  retries    tries  ejections       p50       p99  failures";
+impl demo::Picture for Picture {
+    const HEADINGS: &'static str =
+        "time   requests  retries    tries  ejections       p50       p99  failures";
 
-/// The totals at `second` in one line.
-pub(super) fn line(picture: &Picture, second: u64) -> String {
-    let Picture { seen, .. } = picture;
-    format!(
-        "{:<5}{:>10}{:>9}{:>9}{:>11}{:>10}{:>10}{:>10}",
-        format!("t={second}s"),
-        thousands(seen.requests),
-        thousands(picture.retries),
-        thousands(picture.tries),
-        thousands(picture.ejections),
-        millis(seen.p50),
-        millis(seen.p99),
-        thousands(seen.failures),
-    )
-}
+    fn line(&self, second: u64) -> String {
+        let Picture { seen, .. } = self;
+        format!(
+            "{:<5}{:>10}{:>9}{:>9}{:>11}{:>10}{:>10}{:>10}",
+            format!("t={second}s"),
+            thousands(seen.requests),
+            thousands(self.retries),
+            thousands(self.tries),
+            thousands(self.ejections),
+            millis(seen.p50),
+            millis(seen.p99),
+            thousands(seen.failures),
+        )
+    }
 
-/// The replicas, then the totals, one a line.
-///
-/// Once nothing is under way, the tries are the requests and the retries, less the connections that
-/// were refused: what found no connection was retried and had never been a try.
-pub(super) fn table(picture: &Picture) -> String {
-    let mut text =
-        String::from("replica            state        in DNS    requests     share   ejected\n");
-    let all = picture.rows.iter().map(|row| row.requests).sum::<u64>();
-    for row in &picture.rows {
-        let _ = writeln!(
-            text,
-            "{:<19}{:<13}{:<6}{:>12}{:>10}   {}",
-            row.address,
-            row.state.text(),
-            if row.in_dns { "yes" } else { "no" },
-            thousands(row.requests),
-            share(row.requests, all),
-            row.ejected.text(),
+    /// The replicas, then the totals, one a line.
+    ///
+    /// Once nothing is under way, the tries are the requests and the retries, less the connections that
+    /// were refused: what found no connection was retried and had never been a try.
+    fn table(&self) -> String {
+        let mut text = String::from(
+            "replica            state        in DNS    requests     share   ejected\n",
         );
-    }
-    text.push('\n');
-    let totals = [
-        ("requests", thousands(picture.seen.requests)),
-        ("retries", thousands(picture.retries)),
-        ("tries", thousands(picture.tries)),
-        ("ejections", thousands(picture.ejections)),
-        ("p50", millis(picture.seen.p50)),
-        ("p99", millis(picture.seen.p99)),
-        ("failures", thousands(picture.seen.failures)),
-    ];
-    for (name, figure) in totals {
-        let _ = writeln!(text, "{name:<12}{figure:>10}");
-    }
-    text
-}
-
-/// A number with a comma at every thousand.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
+        let all = self.rows.iter().map(|row| row.requests).sum::<u64>();
+        for row in &self.rows {
+            let _ = writeln!(
+                text,
+                "{:<19}{:<13}{:<6}{:>12}{:>10}   {}",
+                row.address,
+                row.state.text(),
+                if row.in_dns { "yes" } else { "no" },
+                thousands(row.requests),
+                share(row.requests, all),
+                row.ejected.text(),
+            );
         }
-        text.push(digit);
+        text.push('\n');
+        let totals = [
+            ("requests", thousands(self.seen.requests)),
+            ("retries", thousands(self.retries)),
+            ("tries", thousands(self.tries)),
+            ("ejections", thousands(self.ejections)),
+            ("p50", millis(self.seen.p50)),
+            ("p99", millis(self.seen.p99)),
+            ("failures", thousands(self.seen.failures)),
+        ];
+        for (name, figure) in totals {
+            let _ = writeln!(text, "{name:<12}{figure:>10}");
+        }
+        text
     }
-    text
-}
-
-fn share(part: u64, all: u64) -> String {
-    format!("{:.1} %", part as f64 * 100.0 / all.max(1) as f64)
-}
-
-fn millis(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
-use super::tally::Tally;
+use proxy_cli::demo::Tally;
 
 /// Requests a second.
 pub(super) const RATE: u32 = 300;

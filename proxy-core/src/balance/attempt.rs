@@ -92,7 +92,7 @@ impl Attempt {
         if let Some(exchange) = &self.exchange {
             exchange.explained(|explained| {
                 explained.tries.push(Tried {
-                    endpoint: self.endpoint.address(),
+                    endpoint: self.endpoint.address().clone(),
                     at: self.begun.saturating_duration_since(exchange.started()),
                     took: self.begun.elapsed(),
                     outcome: why.to_owned(),
@@ -108,7 +108,7 @@ impl Attempt {
         if let (true, Some(exchange)) = (waits, &self.exchange) {
             let tried = exchange.story(|story| story.tried.clone());
             let is_there = self.set.endpoints().iter().any(|endpoint| {
-                !tried.contains(&endpoint.address())
+                !tried.contains(endpoint.address())
                     && !endpoint.is_ejected(self.set.eject_params())
                     && !endpoint.is_unhealthy()
             });
@@ -123,7 +123,7 @@ impl Attempt {
         };
         exchange.explained(|explained| {
             explained.tries.push(Tried {
-                endpoint: self.endpoint.address(),
+                endpoint: self.endpoint.address().clone(),
                 at: self.begun.saturating_duration_since(exchange.started()),
                 took: self.begun.elapsed(),
                 outcome: match result {

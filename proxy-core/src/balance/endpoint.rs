@@ -1,6 +1,5 @@
 //! One endpoint: its address, its weight, and what all workers know of its load and health.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::time::Instant;
 use super::eject::{Health, State};
 use super::load::Load;
 use super::{EjectParams, Target};
+use crate::address::Address;
 
 /// How a try ended, as far as its endpoint is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +67,8 @@ impl Endpoint {
     }
 
     /// Where to connect.
-    pub fn address(&self) -> SocketAddr {
-        self.target.address
+    pub fn address(&self) -> &Address {
+        &self.target.address
     }
 
     /// What it is called in `Host` and `:authority`.

@@ -60,7 +60,7 @@ pub fn refresh(set: &EndpointSet, feeds: &[Feed]) {
         settled &= resolution.is_settled();
         failure = failure.or_else(|| resolution.failure.clone());
         all.extend(resolution.found.iter().map(|found| Target {
-            address: found.address,
+            address: found.address.clone(),
             authority: feed.authority.clone(),
             weight: feed.weight.saturating_mul(found.weight),
             tier: found.tier,
@@ -104,7 +104,9 @@ mod tests {
         set.settled().await;
         let ports = |set: &EndpointSet| -> Vec<(u16, u32)> {
             let endpoints = set.endpoints();
-            let each = endpoints.iter().map(|e| (e.address().port(), e.weight()));
+            let each = endpoints
+                .iter()
+                .map(|e| (e.address().tcp().unwrap().port(), e.weight()));
             each.collect()
         };
         assert_eq!(ports(&set), [(1, 3)]);

@@ -1,6 +1,5 @@
 //! Picks one of a set of endpoints by a policy, around those that are ejected or were tried already.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -10,6 +9,7 @@ use tokio::time::Instant;
 
 use super::ring::Ring;
 use super::{EjectParams, Endpoint, Policy, Target};
+use crate::address::Address;
 
 /// Random draws before the whole set is searched for an endpoint that admits the request.
 const DRAWS: usize = 4;
@@ -53,7 +53,7 @@ pub(super) struct Wanted<'a> {
     /// Whether what the checks say counts.
     pub(super) heed: bool,
     /// Avoided while there are others.
-    pub(super) tried: &'a [SocketAddr],
+    pub(super) tried: &'a [Address],
     /// For a choice by hash.
     pub(super) key: Option<u64>,
 }
@@ -62,13 +62,13 @@ pub(super) struct Wanted<'a> {
 /// nothing is in flight; none where the request has no key. Endpoints come with their weights.
 pub fn owner(
     policy: &Policy,
-    endpoints: &[(SocketAddr, u32)],
+    endpoints: &[(Address, u32)],
     headers: &HeaderMap,
-) -> Option<SocketAddr> {
+) -> Option<Address> {
     let key = policy.key(Some(headers), None)?;
     let endpoints = endpoints.iter().map(|(address, weight)| {
         Endpoint::new(Target {
-            address: *address,
+            address: address.clone(),
             authority: Authority::from_static("endpoint"),
             weight: *weight,
             tier: 0,
@@ -84,7 +84,7 @@ pub fn owner(
     picker
         .endpoints()
         .get(index)
-        .map(|endpoint| endpoint.address())
+        .map(|endpoint| endpoint.address().clone())
 }
 
 impl Picker {
@@ -128,7 +128,7 @@ impl Picker {
         let now = Instant::now();
         let admits = |index: &usize| {
             let endpoint = &self.endpoints[*index];
-            !wanted.tried.contains(&endpoint.address())
+            !wanted.tried.contains(endpoint.address())
                 && endpoint.admits(wanted.eject, wanted.heed, now)
         };
         if let [_] = self.endpoints[..] {
@@ -143,7 +143,7 @@ impl Picker {
     }
 
     /// One that is not tried, if there is one: an ejected one is better than none, a tried one too.
-    pub(super) fn any(&self, tried: &[SocketAddr]) -> Option<usize> {
+    pub(super) fn any(&self, tried: &[Address]) -> Option<usize> {
         (!self.endpoints.is_empty()).then(|| self.fallback(tried))
     }
 
@@ -251,9 +251,9 @@ impl Picker {
         self.search(admits, wanted)
     }
 
-    fn fallback(&self, tried: &[SocketAddr]) -> usize {
+    fn fallback(&self, tried: &[Address]) -> usize {
         let start = self.random();
-        let untried = |index: &usize| !tried.contains(&self.endpoints[*index].address());
+        let untried = |index: &usize| !tried.contains(self.endpoints[*index].address());
         self.from(start).find(untried).unwrap_or(start)
     }
 

@@ -126,7 +126,7 @@ mod tests {
     fn endpoints(weights: &[u32]) -> Vec<Arc<Endpoint>> {
         let endpoint = |(port, weight): (u16, &u32)| {
             Endpoint::new(Target {
-                address: ([127, 0, 0, 1], port).into(),
+                address: std::net::SocketAddr::from(([127, 0, 0, 1], port)).into(),
                 authority: http::uri::Authority::from_static("users"),
                 weight: *weight,
                 tier: 0,

@@ -16,6 +16,7 @@ use tower::Service;
 use super::attempt::{Attempt, outcome_of_fault, outcome_of_head};
 use super::pick::{Picker, Wanted};
 use super::{Endpoint, EndpointSet, Policy};
+use crate::address::Address;
 use crate::body::Body;
 use crate::fault::Fault;
 use crate::telemetry::{Carried, Exchange};
@@ -75,12 +76,12 @@ where
 
     /// Picks an endpoint outside a request, for raw TCP. `tried` are avoided while there are others;
     /// `peer` is who asks.
-    pub fn pick(&self, tried: &[SocketAddr], peer: SocketAddr) -> Option<(Arc<Endpoint>, S)> {
+    pub fn pick(&self, tried: &[Address], peer: SocketAddr) -> Option<(Arc<Endpoint>, S)> {
         let key = self.shared.policy.key(None, Some(peer));
         self.pick_by(tried, key)
     }
 
-    fn pick_by(&self, tried: &[SocketAddr], key: Option<u64>) -> Option<(Arc<Endpoint>, S)> {
+    fn pick_by(&self, tried: &[Address], key: Option<u64>) -> Option<(Arc<Endpoint>, S)> {
         self.shared.refresh();
         let local = self.shared.local.load();
         let asked = Wanted {
@@ -258,7 +259,7 @@ impl<F> Trial<F> {
         S: Service<Request<Body>, Future = F>,
     {
         if let Some(exchange) = &exchange {
-            exchange.story(|story| story.tried.push(endpoint.address()));
+            exchange.story(|story| story.tried.push(endpoint.address().clone()));
         }
         let attempt = Attempt::begin(Arc::clone(set), endpoint, exchange);
         Self {

@@ -1,6 +1,5 @@
 //! The endpoints of one entry: fed by discovery, picked from by every worker.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -17,6 +16,7 @@ use super::compare::outliers;
 use super::eject::State;
 use super::subset::subset;
 use super::{EjectParams, Endpoint, Outcome};
+use crate::address::Address;
 use crate::discovery::LookupError;
 use crate::fault::{Fault, Reason};
 
@@ -27,7 +27,7 @@ const WORST: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Where to connect.
-    pub address: SocketAddr,
+    pub address: Address,
     /// What it is called in `Host` and `:authority`.
     pub authority: Authority,
     /// Its share relative to the other endpoints of its tier, at least 1.
@@ -126,7 +126,7 @@ impl EndpointSet {
         let same = keeps
             || old.len() == targets.len() && old.iter().zip(&targets).all(|(e, t)| e.target() == t);
         if !same {
-            let mut known: std::collections::HashMap<SocketAddr, Vec<Arc<Endpoint>>> =
+            let mut known: std::collections::HashMap<&Address, Vec<Arc<Endpoint>>> =
                 Default::default();
             for endpoint in old.iter() {
                 known

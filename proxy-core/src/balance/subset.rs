@@ -46,7 +46,7 @@ mod tests {
 
     fn targets(ports: std::ops::Range<u16>, tier: u16) -> Vec<Target> {
         let of = |port| Target {
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            address: SocketAddr::from(([127, 0, 0, 1], port)).into(),
             authority: "users".parse().unwrap(),
             weight: 1,
             tier,

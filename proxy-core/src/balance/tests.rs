@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::address::Address;
 
 const PEER: std::net::SocketAddr =
     std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
@@ -21,7 +22,7 @@ fn params() -> EjectParams {
 
 fn target(last: u8, weight: u32) -> Target {
     Target {
-        address: ([127, 0, 0, last], 80).into(),
+        address: std::net::SocketAddr::from(([127, 0, 0, last], 80)).into(),
         authority: "users".parse().unwrap(),
         weight,
         tier: 0,
@@ -179,7 +180,7 @@ async fn one_that_returns_is_found_among_many_that_are_ejected() {
             fail(&set, index, 3);
         }
         let picker = pick::Picker::new(set.endpoints().to_vec(), &policy);
-        let pick = |tried: &[std::net::SocketAddr]| {
+        let pick = |tried: &[Address]| {
             picker.pick(&pick::Wanted {
                 eject: set.eject_params(),
                 heed: true,
@@ -193,7 +194,7 @@ async fn one_that_returns_is_found_among_many_that_are_ejected() {
             assert_eq!(pick(&[]), Some(0), "{policy:?}");
         }
         // Nothing but that it was tried speaks against it: the next request gets it.
-        assert_eq!(pick(&[set.endpoints()[0].address()]), None);
+        assert_eq!(pick(&[set.endpoints()[0].address().clone()]), None);
         assert_eq!(pick(&[]), Some(0), "{policy:?}");
     }
 }
@@ -235,11 +236,18 @@ async fn a_success_between_failures_prevents_ejection() {
 async fn tried_endpoints_are_avoided_while_there_are_others() {
     let set = set(3, None);
     let balance = Balance::new(Arc::clone(&set), Policy::P2c, |_| ());
-    let tried: Vec<_> = set.endpoints()[..2].iter().map(|e| e.address()).collect();
+    let tried: Vec<_> = set.endpoints()[..2]
+        .iter()
+        .map(|e| e.address().clone())
+        .collect();
     for _ in 0..100 {
         assert_eq!(last_octet(&balance.pick(&tried, PEER).unwrap().0), 3);
     }
-    let all: Vec<_> = set.endpoints().iter().map(|e| e.address()).collect();
+    let all: Vec<_> = set
+        .endpoints()
+        .iter()
+        .map(|e| e.address().clone())
+        .collect();
     assert!(balance.pick(&all, PEER).is_some());
 }
 

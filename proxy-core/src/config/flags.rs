@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use super::{
-    Document, Entry, EntryName, Error, Errors, Gateway, Inbound, InboundAddress, Invalid, Lead,
-    ListenAddress, RouteKey, Section, To, Url, errors::Place, validate::validate,
+    Document, Entry, EntryName, Error, Errors, Gateway, Inbound, InboundAddress, InboundTls,
+    Invalid, Lead, ListenAddress, RouteKey, Section, To, Url, errors::Place, validate::validate,
 };
 
 /// The flags that make or change a configuration, as they were written.
@@ -16,6 +16,10 @@ pub struct Flags {
     pub listen: Vec<String>,
     /// `--to`, in order.
     pub to: Vec<String>,
+    /// `--cert`: the file with the certificate that callers of these entries are shown. Inbound roles alone have it.
+    pub cert: Option<String>,
+    /// `--key`: the file with its key.
+    pub key: Option<String>,
     /// `--admin`: an address or `off`.
     pub admin: Option<String>,
     /// `--workers`: a number or `auto`.
@@ -63,6 +67,7 @@ impl Flags {
             errors: Vec::new(),
         };
         change.settings(self);
+        change.certificate(self);
         change.entries(self);
         let Change {
             mut document,
@@ -102,6 +107,43 @@ impl Change {
         }
     }
 
+    /// The rules of `--cert` and `--key`.
+    fn certificate(&mut self, flags: &Flags) {
+        match (&flags.cert, &flags.key) {
+            (Some(cert), Some(_)) if flags.listen.is_empty() => self.wrong(
+                shown("--cert", cert),
+                "`--cert` without a `--listen` whose callers are shown it",
+                "write `tls: {cert: FILE, key: FILE}` at the entry in the file",
+            ),
+            (Some(cert), None) => self.wrong(
+                shown("--cert", cert),
+                "`--cert` without its `--key`",
+                "add `--key FILE`",
+            ),
+            (None, Some(key)) => self.wrong(
+                shown("--key", key),
+                "`--key` without its `--cert`",
+                "add `--cert FILE`",
+            ),
+            _ => {}
+        }
+    }
+
+    /// How callers of an entry are spoken to inside TLS; none without `--cert` and `--key`.
+    fn tls(&mut self, name: &str, flags: &Flags) -> Option<InboundTls> {
+        let (cert, key) = flags.cert.as_ref().zip(flags.key.as_ref())?;
+        let section = self.document.section.as_str();
+        for (own, flag, file) in [("cert", "--cert", cert), ("key", "--key", key)] {
+            let at = path(&[section, name, "tls", own]);
+            self.document.flags.push((at, shown(flag, file)));
+        }
+        Some(InboundTls {
+            cert: Some(cert.clone()),
+            key: Some(key.clone()),
+            ..InboundTls::default()
+        })
+    }
+
     fn entries(&mut self, flags: &Flags) {
         let mut to = flags.to.iter();
         for (number, listen) in (1..).zip(&flags.listen) {
@@ -118,7 +160,7 @@ impl Change {
             } else {
                 format!("default-{number}")
             };
-            self.entry(&name, listen, to);
+            self.entry(&name, (listen, to), flags);
         }
         for to in to {
             self.wrong(
@@ -129,7 +171,7 @@ impl Change {
         }
     }
 
-    fn entry(&mut self, name: &str, listen: &str, to: &str) {
+    fn entry(&mut self, name: &str, (listen, to): (&str, &str), flags: &Flags) {
         let Ok(key) = name.parse::<EntryName>() else {
             return;
         };
@@ -156,7 +198,8 @@ impl Change {
             Section::Sidecar => {
                 let address: Option<InboundAddress> = self.value("--listen", listen, &at);
                 if let Some((address, url)) = address.zip(self.url(name, listen, to)) {
-                    let entry = Inbound::new(address, url);
+                    let mut entry = Inbound::new(address, url);
+                    entry.tls = self.tls(name, flags);
                     self.document.config.sidecar.insert(key, entry);
                 }
             }
@@ -166,6 +209,7 @@ impl Change {
                 let url = self.url(name, listen, to);
                 if let (Some(address), Some(url), Some(every)) = (address, url, every) {
                     let mut entry = Gateway::new(address);
+                    entry.tls = self.tls(name, flags);
                     entry.routes.insert(every, Lead(To::from(url).into()));
                     self.document.config.ingress.insert(key, entry);
                 }

@@ -26,7 +26,7 @@ use super::{
 pub struct Inbound {
     /// Where callers connect to. `:8443` is every address.
     pub listen: InboundAddress,
-    /// The workload: a URL of `http`, `h2c` or `tcp`.
+    /// The workload: a URL of `http`, `h2c` or `tcp`, or the path of a Unix socket.
     pub to: Url,
     /// How callers are spoken to inside TLS; without it they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

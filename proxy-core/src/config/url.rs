@@ -1,4 +1,4 @@
-//! Where an upstream is and how to speak to it: `http://users.default:8080`.
+//! Where an upstream is and how to speak to it: `http://users.default:8080`, or `unix:/run/app.sock`.
 
 use std::{
     fmt,
@@ -11,7 +11,10 @@ use super::{
     written::{Invalid, Written, written},
 };
 
-/// A scheme, a host and a port. It has no path, no query and no user.
+/// The most bytes of a Unix socket's path (unix(7): `sun_path` has 108, the last of which is zero).
+const LONGEST_PATH: usize = 107;
+
+/// A scheme, a host and a port, or the path of a Unix socket. It has no path of requests, no query and no user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Url {
     /// How to speak.
@@ -19,6 +22,7 @@ pub struct Url {
     /// Whom to connect to.
     pub host: Host,
     /// The port, 1 to 65535; 80 for `http` and `h2c`, and 443 for `https`, where none is written.
+    /// 0 of a Unix socket.
     pub port: u16,
 }
 
@@ -75,13 +79,15 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// A host name or an address.
+/// A host name, an address or a Unix socket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
     /// A name in lower case, as given to the resolver.
     Name(String),
     /// An address.
     Ip(IpAddr),
+    /// The absolute path of a Unix socket.
+    Unix(String),
 }
 
 impl Host {
@@ -98,20 +104,63 @@ impl fmt::Display for Host {
             Self::Name(name) => f.write_str(name),
             Self::Ip(IpAddr::V4(ip)) => ip.fmt(f),
             Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Unix(path) => write!(f, "unix:{path}"),
         }
     }
 }
 
 impl Url {
-    /// `host:port`, as in a `Host` field or a socket address.
+    /// `host:port`, as in a `Host` field or a socket address, or `unix:/path`.
     pub fn authority(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        match &self.host {
+            unix @ Host::Unix(_) => unix.to_string(),
+            host => format!("{host}:{}", self.port),
+        }
+    }
+
+    /// What `scheme` is spoken to over the socket of this path.
+    fn unix(scheme: Scheme, written: &str) -> Result<Self, Invalid> {
+        // In `unix:///run/app.sock` the host of a URL is written, which is empty.
+        let rest = written.trim_start_matches('/');
+        let path = &written[written.len() - rest.len() - usize::from(rest != written)..];
+        let wrong = |why: &str, help: String| {
+            let message = format!("`{path}` is not the path of a Unix socket: {why}");
+            Err(Invalid::new(message, help))
+        };
+        if let Some((before, _)) = path.split_once(':') {
+            let help = format!("a request brings its own path: write `unix:{before}`");
+            return wrong("a colon stands in it", help);
+        }
+        let why = if !path.starts_with('/') {
+            "it does not begin with `/`"
+        } else if path.ends_with('/') {
+            "it is that of a folder"
+        } else if path.len() > LONGEST_PATH {
+            "it has more than 107 bytes"
+        } else if path.chars().any(char::is_control) {
+            "a control character stands in it"
+        } else if scheme.is_tls() {
+            let plain = if scheme.is_http() { "http" } else { "tcp" };
+            let message = format!("`{scheme}` is not spoken over a Unix socket");
+            let help = format!("nothing leaves the machine: write `{plain}://unix:{path}`");
+            return Err(Invalid::new(message, help));
+        } else {
+            return Ok(Self {
+                scheme,
+                host: Host::Unix(path.to_owned()),
+                port: 0,
+            });
+        };
+        wrong(why, "write one like `unix:/run/app.sock`".to_owned())
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
+        match (self.scheme, &self.host) {
+            (Scheme::Http, unix @ Host::Unix(_)) => unix.fmt(f),
+            (scheme, _) => write!(f, "{scheme}://{}", self.authority()),
+        }
     }
 }
 
@@ -119,11 +168,23 @@ impl FromStr for Url {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Self::unix(Scheme::Http, path);
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
+            if text.starts_with("unix") || text.starts_with('/') {
+                return Err(Invalid::new(format!("`{text}` is not a URL"), UNIX));
+            }
             let help = format!("write it with its scheme, like `http://{}`", stand_in(text));
             return Err(Invalid::new(format!("`{text}` is not a URL"), help));
         };
         let scheme = parse_scheme(scheme)?;
+        if let Some(path) = rest
+            .strip_prefix("unix:")
+            .filter(|path| path.starts_with('/'))
+        {
+            return Self::unix(scheme, path);
+        }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(end);
         if let Some((_, host)) = authority.rsplit_once('@') {
@@ -154,6 +215,9 @@ impl FromStr for Url {
     }
 }
 
+/// How a Unix socket is written, for who has another grammar in mind.
+const UNIX: &str = "a Unix socket is written `unix:/run/app.sock`, or `h2c://unix:/run/app.sock` and `tcp://unix:/run/app.sock`";
+
 /// What to show behind `http://` for a text without a scheme.
 fn stand_in(text: &str) -> &str {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
@@ -171,8 +235,11 @@ fn parse_scheme(text: &str) -> Result<Scheme, Invalid> {
         "https" => Ok(Scheme::Https),
         "tcp" => Ok(Scheme::Tcp),
         "tls" => Ok(Scheme::Tls),
-        _ => {
-            let help = "this version speaks `http`, `h2c`, `https`, `tcp` and `tls` to upstreams";
+        other => {
+            let help = match other.contains("unix") {
+                true => UNIX,
+                false => "this version speaks `http`, `h2c`, `https`, `tcp` and `tls` to upstreams",
+            };
             Err(Invalid::new(format!("unsupported scheme `{text}`"), help))
         }
     }
@@ -246,13 +313,15 @@ impl Written for Url {
     const WHAT: &'static str = "a URL";
     const SCHEMA: &'static str = "Url";
     const DESCRIPTION: &'static str = "A scheme (`http`, `h2c`, `https`, `tcp` or `tls`), a host and a port, without \
-        path, query or user. The port is 80 by default for `http` and `h2c`, and 443 for `https`; `tcp` and `tls` need one.";
-    const PATTERN: &'static str = r"(?:https?|h2c)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?|(?:tcp|tls)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}/?";
+        path, query or user. The port is 80 by default for `http` and `h2c`, and 443 for `https`; `tcp` and `tls` need one. \
+        Or the path of a Unix socket: `unix:/run/app.sock` for HTTP/1.1, `h2c://unix:/run/app.sock`, `tcp://unix:/run/app.sock`.";
+    const PATTERN: &'static str = r"(?:https?|h2c)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?|(?:tcp|tls)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}/?|(?:(?:http|h2c|tcp)://)?unix:(?://)?/[^:]*[^:/]";
     const EXAMPLES: &'static [&'static str] = &[
         "http://users.default:8080",
         "h2c://[::1]:50051",
         "https://users.default",
         "tcp://postgres.default:5432",
+        "unix:/run/app.sock",
     ];
 }
 

@@ -175,6 +175,11 @@ impl Check<'_> {
                     let message = format!("`{ip}` is an address, and there is nothing to find");
                     self.wrong(&listed, message, "write a name, or `discover: static`");
                 }
+                (Some(Discover::Srv | Discover::Env | Discover::File(_)), Host::Unix(path)) => {
+                    let message =
+                        format!("`unix:{path}` is a Unix socket, and there is nothing to find");
+                    self.wrong(&listed, message, "write a name, or leave `discover` out");
+                }
                 (Some(Discover::Srv), Host::Name(host))
                     if scheme
                         .default_port()

@@ -127,7 +127,10 @@ async fn ask(
     question: &Question,
     known: &[Found],
 ) -> Result<Answer, LookupError> {
-    let known: Vec<IpAddr> = known.iter().map(|found| found.address.ip()).collect();
+    let known: Vec<IpAddr> = known
+        .iter()
+        .filter_map(|found| Some(found.address.tcp()?.ip()))
+        .collect();
     let port = match question {
         Question::Addresses(port) => *port,
         Question::Services => return ask_for_services(resolver, name).await,
@@ -155,7 +158,7 @@ async fn ask_for_services(resolver: &impl Resolve, name: &str) -> Result<Answer,
             Ok(lookup) => {
                 answer.ttl = answer.ttl.min(lookup.ttl);
                 let found = lookup.addresses.into_iter().map(|ip| Found {
-                    address: SocketAddr::new(ip, service.port),
+                    address: SocketAddr::new(ip, service.port).into(),
                     tier: service.priority,
                     // Zero is for what is hardly ever to be picked; one is the least there is here.
                     weight: u32::from(service.weight).max(1),

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::Found;
+use crate::address::Address;
 
 /// How long a family has to show that it can be connected to (RFC 8305 section 8: the Connection
 /// Attempt Delay).
@@ -39,11 +40,12 @@ enum Family {
 }
 
 impl Family {
-    fn of(address: SocketAddr) -> Self {
-        match address {
+    /// None of a Unix socket.
+    fn of(address: &Address) -> Option<Self> {
+        Some(match address.tcp()? {
             SocketAddr::V4(_) => Self::IPv4,
             SocketAddr::V6(_) => Self::IPv6,
-        }
+        })
     }
 }
 
@@ -52,9 +54,9 @@ impl Families {
     /// again with a later answer.
     pub(super) async fn usable(&mut self, name: &str, mut found: Vec<Found>) -> Vec<Found> {
         let of = |family| -> Vec<SocketAddr> {
-            let addresses = found.iter().map(|found| found.address);
-            let own = addresses.filter(|address| Family::of(*address) == family);
-            own.take(TRIED).collect()
+            let addresses = found.iter().map(|found| &found.address);
+            let own = addresses.filter(|address| Family::of(address) == Some(family));
+            own.filter_map(Address::tcp).take(TRIED).collect()
         };
         let (v4, v6) = (of(Family::IPv4), of(Family::IPv6));
         if v4.is_empty() || v6.is_empty() {
@@ -63,7 +65,7 @@ impl Families {
         }
         let known = self.out.filter(|(_, tried)| tried.elapsed() < AGAIN);
         if let Some((family, _)) = known {
-            found.retain(|found| Family::of(found.address) != family);
+            found.retain(|found| Family::of(&found.address) != Some(family));
             return found;
         }
         if self.settled {
@@ -83,7 +85,7 @@ impl Families {
         }
         self.settled = out.is_none();
         self.out = out.map(|family| (family, Instant::now()));
-        found.retain(|found| Some(Family::of(found.address)) != out);
+        found.retain(|found| out.is_none() || Family::of(&found.address) != out);
         found
     }
 }

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::LookupError;
+use crate::address::Address;
 use crate::fault::Reason;
 
 /// Addresses that are logged of a new set, the first ones: there may be ten thousand.
 const LOGGED: usize = 16;
 
 /// One endpoint that a source found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
     /// Where to connect.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Lower ones go first; higher ones serve while none of those can (RFC 2782's priority).
     pub tier: u16,
     /// Its share relative to the others of its tier, at least 1.
@@ -24,6 +25,12 @@ pub struct Found {
 
 impl From<SocketAddr> for Found {
     fn from(address: SocketAddr) -> Self {
+        Self::from(Address::from(address))
+    }
+}
+
+impl From<Address> for Found {
+    fn from(address: Address) -> Self {
         Self {
             address,
             tier: 0,
@@ -69,8 +76,8 @@ impl Resolution {
         found.sort_unstable();
         found.dedup();
         if *self.found != *found {
-            let addresses = found.iter().take(LOGGED).map(|found| found.address);
-            let addresses: Vec<SocketAddr> = addresses.collect();
+            let addresses = found.iter().take(LOGGED).map(|found| &found.address);
+            let addresses: Vec<&Address> = addresses.collect();
             tracing::info!(name, count = found.len(), ?addresses, "resolved");
             self.found = Arc::from(found);
         }
@@ -89,9 +96,11 @@ impl Resolution {
 }
 
 /// A source of addresses that never change.
-pub fn fixed(addresses: impl IntoIterator<Item = SocketAddr>) -> watch::Receiver<Resolution> {
+pub fn fixed<A: Into<Found>>(
+    addresses: impl IntoIterator<Item = A>,
+) -> watch::Receiver<Resolution> {
     let resolution = Resolution {
-        found: addresses.into_iter().map(Found::from).collect(),
+        found: addresses.into_iter().map(Into::into).collect(),
         succeeded: 1,
         ..Resolution::default()
     };

@@ -151,7 +151,7 @@ struct Answer<'a> {
 
 #[derive(Serialize)]
 struct Try<'a> {
-    endpoint: SocketAddr,
+    endpoint: String,
     at_ms: f64,
     took_ms: f64,
     outcome: &'a str,
@@ -161,7 +161,7 @@ fn answer(exchange: &Exchange, entry: &str) -> Option<HeaderValue> {
     let text = exchange.story(|story| {
         let explained = story.explained.as_deref()?;
         let tries = explained.tries.iter().map(|tried| Try {
-            endpoint: tried.endpoint,
+            endpoint: tried.endpoint.to_string(),
             at_ms: milliseconds(tried.at),
             took_ms: milliseconds(tried.took),
             outcome: &tried.outcome,

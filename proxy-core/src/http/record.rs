@@ -223,7 +223,7 @@ impl Entry {
         let counters = &self.shared.counters;
         counters.failed.fetch_add(1, Relaxed);
         self.exchange.story(|story| {
-            let endpoint = story.tried.last().copied();
+            let endpoint = story.tried.last();
             match &story.fault {
                 Some((reason, detail)) => counters.failures.told(Some(*reason), detail, endpoint),
                 None => {

@@ -10,7 +10,7 @@ mod stream;
 mod tunnel;
 mod watchdog;
 
-pub use connect::connect;
+pub use connect::{connect, connect_unix};
 pub use connections::{Connection, Connections};
 pub use listener::{Acceptor, bind};
 pub use secured::{PolicyId, Secured};

@@ -1,4 +1,4 @@
-//! A TCP stream, with TLS inside or not, that notes when bytes move, can hand back bytes read ahead, and can end in a reset.
+//! A TCP stream, with TLS inside or not, or that of a Unix socket, which notes when bytes move, can hand back bytes read ahead, and can end in a reset.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 use super::Connection;
@@ -32,24 +32,37 @@ pub type Failure = Arc<OnceLock<io::Error>>;
 enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
 }
 
-/// Does the same with either kind.
+/// Does the same with any kind.
 macro_rules! either {
     ($io:expr, $stream:ident => $do:expr) => {
         match $io {
             Io::Plain($stream) => $do,
             Io::Tls($stream) => $do,
+            Io::Unix($stream) => $do,
         }
     };
 }
 
 impl Io {
-    fn tcp(&self) -> &TcpStream {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
+            Self::Plain(tcp) => tcp.poll_read_ready(cx),
+            Self::Tls(tls) => tls.get_ref().0.poll_read_ready(cx),
+            Self::Unix(unix) => unix.poll_read_ready(cx),
+        }
+    }
+
+    /// Makes the close a reset. A Unix socket knows none, and no client is spoken to over one.
+    fn set_zero_linger(&self) {
+        let tcp = match self {
             Self::Plain(tcp) => tcp,
             Self::Tls(tls) => tls.get_ref().0,
-        }
+            Self::Unix(_) => return,
+        };
+        let _ = tcp.set_zero_linger();
     }
 }
 
@@ -85,6 +98,11 @@ impl Stream {
     /// The same with TLS inside.
     pub fn secured(tls: TlsStream<TcpStream>, counters: Arc<EntryCounters>) -> Self {
         Self::to_upstream(Io::Tls(Box::new(tls)), counters)
+    }
+
+    /// An upstream connection over a Unix socket, counted likewise.
+    pub fn local(unix: UnixStream, counters: Arc<EntryCounters>) -> Self {
+        Self::to_upstream(Io::Unix(unix), counters)
     }
 
     fn to_upstream(io: Io, counters: Arc<EntryCounters>) -> Self {
@@ -145,7 +163,7 @@ impl Stream {
         match &self.io {
             // It has decrypted something already, which the socket does not know.
             Io::Tls(tls) if !wants_read(tls) => Poll::Ready(Ok(())),
-            io => io.tcp().poll_read_ready(cx),
+            io => io.poll_read_ready(cx),
         }
     }
 
@@ -154,6 +172,7 @@ impl Stream {
     pub fn is_quiet(&mut self) -> bool {
         let unread = match &mut self.io {
             Io::Plain(tcp) => tcp.try_read(&mut [0]).map_err(|error| error.kind()),
+            Io::Unix(unix) => unix.try_read(&mut [0]).map_err(|error| error.kind()),
             // Not every byte counts: session tickets come at any time.
             Io::Tls(tls) => {
                 let mut byte = [0];
@@ -171,10 +190,11 @@ impl Stream {
     /// Writes what the kernel takes at once. With TLS that is nothing: what it holds back has to be
     /// flushed by a task.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let Io::Plain(tcp) = &self.io else {
-            return Err(io::ErrorKind::WouldBlock.into());
+        let written = match &self.io {
+            Io::Plain(tcp) => tcp.try_write(bytes)?,
+            Io::Unix(unix) => unix.try_write(bytes)?,
+            Io::Tls(_) => return Err(io::ErrorKind::WouldBlock.into()),
         };
-        let written = tcp.try_write(bytes)?;
         self.note(false);
         Ok(written)
     }
@@ -209,7 +229,7 @@ impl Drop for Stream {
         };
         if connection.must_reset() {
             // Closing with unsent data discarded sends RST: the only way to tell an HTTP/1.0 client of a cut body.
-            let _ = self.io.tcp().set_zero_linger();
+            self.io.set_zero_linger();
         } else if let Io::Tls(tls) = &mut self.io
             && connection.active() == 0
         {

@@ -1,5 +1,6 @@
 //! From the configuration's words to the components' numbers.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -382,6 +383,7 @@ fn targets(entry: &Entry, env: Env<'_>) -> Result<Vec<Target>, (String, &'static
         let (source, port) = match (&discovery, &url.host) {
             (Discover::File(path), _) => (Source::File(path.into()), url.port),
             (_, Host::Ip(ip)) => (Source::Fixed(*ip), url.port),
+            (_, Host::Unix(path)) => (Source::Unix(Path::new(path).into()), url.port),
             (Discover::Srv, Host::Name(name)) => (Source::Srv(name.clone()), url.port),
             (Discover::Env, Host::Name(name)) => from_env(url, name, env)?,
             (_, Host::Name(name)) => (Source::Dns(name.clone()), url.port),
@@ -399,6 +401,10 @@ fn targets(entry: &Entry, env: Env<'_>) -> Result<Vec<Target>, (String, &'static
 /// What the upstream is told: without the port where it is the scheme's own (RFC 9110, 7.2), and
 /// without the labels of a service's name that are no host's.
 fn authority(url: &Url, discovery: &Discover) -> String {
+    if let Host::Unix(_) = url.host {
+        // A path is no authority: it is called as nginx and curl call it.
+        return "localhost".to_owned();
+    }
     let mut host = url.host.to_string();
     if *discovery == Discover::Srv {
         let rest = host.split('.').skip_while(|label| label.starts_with('_'));

@@ -4,12 +4,14 @@
 mod routed;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Map, Value, json};
 
 use super::{EntryPlan, HttpPlan, Plan, RequestPlan, ServicePlan, Source, is_below};
+use crate::address::Address;
 use crate::balance::{HashOn, Policy, owner};
 use crate::config::{Document, Duration, Entry, ListenHost, OrOff, PathPolicy, Section};
 use crate::http::Protocol;
@@ -170,9 +172,13 @@ fn whereto(entry: &Entry, plan: &EntryPlan, asked: &Asked) -> Map<String, Value>
     let mut told = Map::new();
     told.insert("to".into(), json!(entry.to));
     told.insert("discover".into(), json!(entry.discovery()));
-    let fixed = plan.targets.iter().map(|target| match target.source {
-        Source::Fixed(ip) => Some((SocketAddr::new(ip, target.port), target.weight)),
-        _ => None,
+    let fixed = plan.targets.iter().map(|target| {
+        let address = match &target.source {
+            Source::Fixed(ip) => Address::Tcp(SocketAddr::new(*ip, target.port)),
+            Source::Unix(path) => Address::Unix(Arc::clone(path)),
+            _ => return None,
+        };
+        Some((address, target.weight))
     });
     let fixed: Option<Vec<_>> = fixed.collect();
     let policy = match &plan.service {
@@ -180,7 +186,7 @@ fn whereto(entry: &Entry, plan: &EntryPlan, asked: &Asked) -> Map<String, Value>
         ServicePlan::Tcp(tcp) => &tcp.balance,
     };
     let endpoint = match (fixed.as_deref(), policy) {
-        (Some([(only, _)]), _) => Some(*only),
+        (Some([(only, _)]), _) => Some(only.clone()),
         // Who will ask is not known here.
         (Some(_), Policy::Hash(HashOn::Source)) => None,
         (Some(all), Policy::Hash(_)) => owner(policy, all, &asked.headers),

@@ -1,7 +1,7 @@
 //! The types of a plan: one field a setting, in the unit of the component that uses it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +103,8 @@ pub struct Target {
 pub enum Source {
     /// The configuration itself.
     Fixed(IpAddr),
+    /// A Unix socket, which has no port.
+    Unix(Arc<Path>),
     /// The addresses of a name in DNS.
     Dns(String),
     /// The services of a name in DNS.

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::Error;
+use crate::address::Address;
 use crate::admin::EntryView;
 use crate::balance::{Endpoint, EndpointSet, Feed, Probe, check, feed, refresh};
 use crate::discovery::{self, Found, Question, Resolution, Resolver, watch_dns, watch_file};
@@ -239,6 +240,7 @@ fn called(target: &Target) -> String {
     let name = &target.authority;
     match &target.source {
         Source::Fixed(_) => name.to_string(),
+        Source::Unix(path) => Address::Unix(Arc::clone(path)).to_string(),
         Source::Dns(_) => format!("{name} (DNS)"),
         Source::Srv(_) => format!("{name} (SRV)"),
         Source::File(path) => format!("{name} ({})", path.display()),
@@ -314,6 +316,7 @@ fn follow(
     };
     match &target.source {
         Source::Fixed(ip) => discovery::fixed([std::net::SocketAddr::new(*ip, target.port)]),
+        Source::Unix(path) => discovery::fixed([Address::Unix(Arc::clone(path))]),
         Source::Dns(name) => dns(name, Question::Addresses(target.port)),
         Source::Srv(name) => dns(name, Question::Services),
         Source::File(path) => watch_file(path.clone(), known.clone()),

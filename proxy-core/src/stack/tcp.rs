@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::address::Address;
 use crate::balance::{Balance, Endpoint, EndpointSet, Outcome, outcome_of_fault};
 use crate::fault::{Fault, Reason};
 use crate::net::{Connection, Stream, Watchdog, tunnel};
@@ -101,7 +102,7 @@ impl TcpStack {
                 let story = fault.story();
                 self.counters.fault(fault.reason());
                 self.counters.failed.fetch_add(1, Relaxed);
-                let endpoint = tried.last().copied();
+                let endpoint = tried.last();
                 let failures = &self.counters.failures;
                 failures.told(Some(fault.reason()), &story, endpoint);
                 reason = Some(fault.reason());
@@ -117,7 +118,7 @@ impl TcpStack {
 
     async fn reach(
         &self,
-        tried: &mut Vec<std::net::SocketAddr>,
+        tried: &mut Vec<Address>,
         peer: std::net::SocketAddr,
     ) -> Result<(Arc<Endpoint>, Reached), Fault> {
         let set = self.balance.set();
@@ -130,7 +131,7 @@ impl TcpStack {
                 }
             };
             let (endpoint, ()) = picked.ok_or_else(|| set.absence())?;
-            tried.push(endpoint.address());
+            tried.push(endpoint.address().clone());
             let begun = Instant::now();
             let host = endpoint.authority().host();
             let reach = Reach::new(endpoint.address(), host, self.tls.as_ref());
@@ -167,7 +168,7 @@ impl TcpStack {
         connection: &Connection,
         (received, sent): (u64, u64),
         (reason, failure): (Option<Reason>, Option<String>),
-        tried: &[std::net::SocketAddr],
+        tried: &[Address],
         begun: Instant,
     ) {
         self.counters.received.fetch_add(received, Relaxed);

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::EntryCounters;
+use crate::address::Address;
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
 
@@ -22,7 +23,7 @@ use crate::fault::{Fault, Reason};
 #[derive(Debug, Default)]
 pub struct Story {
     /// The endpoints that were tried, in order, one a try.
-    pub tried: SmallVec<[SocketAddr; 2]>,
+    pub tried: SmallVec<[Address; 2]>,
     /// The fault that the response reports, or that cut the response short.
     pub fault: Option<(Reason, String)>,
     /// The route that was taken, on a gateway.
@@ -48,7 +49,7 @@ pub struct Explained {
 #[derive(Debug)]
 pub struct Tried {
     /// Where it went.
-    pub endpoint: SocketAddr,
+    pub endpoint: Address,
     /// When it began, from the beginning of the exchange on.
     pub at: Duration,
     /// How long it took to the head of the answer.

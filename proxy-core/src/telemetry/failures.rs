@@ -5,12 +5,12 @@
 //! fails all the time does not push out the others. Nobody waits: slots are swapped, not locked. A
 //! ring has one writer, its worker; should there be two, one of their counts may be lost.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 
+use crate::address::Address;
 use crate::fault::Reason;
 
 /// The most failures that are kept.
@@ -29,7 +29,7 @@ pub struct Failure {
     /// What happened, in words.
     pub detail: String,
     /// Where, as far as it got to an endpoint.
-    pub endpoint: Option<SocketAddr>,
+    pub endpoint: Option<Address>,
     /// The tries that failed so.
     pub tries: u64,
     /// The requests or connections of the workload that ended so.
@@ -43,7 +43,7 @@ impl Failure {
     }
 
     fn is_like(&self, other: &Self) -> bool {
-        (self.reason, self.endpoint) == (other.reason, other.endpoint)
+        (self.reason, &self.endpoint) == (other.reason, &other.endpoint)
             && self.detail == other.detail
     }
 }
@@ -56,12 +56,12 @@ pub struct Failures {
 
 impl Failures {
     /// A try failed, whether or not another one follows.
-    pub fn tried(&self, reason: Option<Reason>, detail: &str, endpoint: SocketAddr) {
+    pub fn tried(&self, reason: Option<Reason>, detail: &str, endpoint: &Address) {
         self.note(failure(reason, detail, Some(endpoint), (1, 0)));
     }
 
     /// A request or a connection of the workload ended with this failure.
-    pub fn told(&self, reason: Option<Reason>, detail: &str, endpoint: Option<SocketAddr>) {
+    pub fn told(&self, reason: Option<Reason>, detail: &str, endpoint: Option<&Address>) {
         self.note(failure(reason, detail, endpoint, (0, 1)));
     }
 
@@ -110,7 +110,7 @@ impl Failures {
 fn failure(
     reason: Option<Reason>,
     detail: &str,
-    endpoint: Option<SocketAddr>,
+    endpoint: Option<&Address>,
     (tries, told): (u64, u64),
 ) -> Failure {
     let end = (0..=LONGEST.min(detail.len())).rev();
@@ -119,7 +119,7 @@ fn failure(
         at: SystemTime::now(),
         reason,
         detail: detail[..end.unwrap_or(0)].to_owned(),
-        endpoint,
+        endpoint: endpoint.cloned(),
         tries,
         told,
     }
@@ -129,17 +129,19 @@ fn failure(
 mod tests {
     use super::*;
 
-    const HERE: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+    const HERE: Address = Address::Tcp(std::net::SocketAddr::new(
+        std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        1,
+    ));
 
     #[test]
     fn the_same_again_counts_where_it_stands() {
         let [one, two] = [Failures::default(), Failures::default()];
         for ring in [&one, &one, &two] {
-            ring.tried(Some(Reason::ConnectionRefused), "refused", HERE);
+            ring.tried(Some(Reason::ConnectionRefused), "refused", &HERE);
         }
-        two.told(Some(Reason::ConnectionRefused), "refused", Some(HERE));
-        one.told(None, "status 503", Some(HERE));
+        two.told(Some(Reason::ConnectionRefused), "refused", Some(&HERE));
+        one.told(None, "status 503", Some(&HERE));
         let all = Failures::merged([&one, &two].into_iter());
         let told = |failure: &Failure| (failure.token(), failure.tries, failure.told);
         let mut told: Vec<_> = all.iter().map(told).collect();
@@ -151,7 +153,7 @@ mod tests {
     fn what_is_kept_is_bounded_and_the_latest() {
         let ring = Failures::default();
         for number in 0..1000 {
-            ring.tried(None, &format!("{number} {}", "é".repeat(1000)), HERE);
+            ring.tried(None, &format!("{number} {}", "é".repeat(1000)), &HERE);
         }
         let all = Failures::merged(std::iter::once(&ring));
         assert_eq!(all.len(), KEPT);

@@ -19,6 +19,19 @@ fn an_unknown_key_is_told_with_the_nearest_known_one() {
 }
 
 #[test]
+fn nothing_is_found_behind_a_socket() {
+    let text = |more: &str| {
+        let to = "unix:/run/a.sock";
+        format!("ambassador:\n  users:\n    listen: localhost:9000\n    to: {to}\n    {more}\n")
+    };
+    assert_mistake(
+        &text("discover: srv"),
+        "4:9 `unix:/run/a.sock` is a Unix socket, and there is nothing to find | write a name, or leave `discover` out",
+    );
+    assert!(document(&text("timeout: {request: 5s}")).is_ok());
+}
+
+#[test]
 fn a_duplicate_key_is_told_with_the_line_of_the_first() {
     assert_mistake(
         &entry("to: http://b"),

@@ -124,6 +124,60 @@ fn flags_make_entries_of_the_role() {
 }
 
 #[test]
+fn a_certificate_of_flags_is_that_of_each_entry() {
+    let flags = |cert: Option<&str>, key: Option<&str>, count: usize| Flags {
+        section: Section::Sidecar,
+        listen: [":8443", ":9443"][..count]
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        to: vec!["unix:/run/app.sock".to_owned(); count],
+        cert: cert.map(ToOwned::to_owned),
+        key: key.map(ToOwned::to_owned),
+        ..Flags::default()
+    };
+    let document = flags(Some("c.pem"), Some("k.pem"), 2).document();
+    let document = document.unwrap_or_else(|errors| panic!("{errors}"));
+    for entry in document.config.sidecar.values() {
+        let tls = entry.tls.clone().unwrap_or_default();
+        assert_eq!(
+            (tls.cert, tls.key),
+            (Some("c.pem".into()), Some("k.pem".into()))
+        );
+    }
+    let error = document.error_at(&["sidecar", "default", "tls", "key"], "wrong", "");
+    assert_eq!(error.flag(), Some("--key k.pem"));
+    let again = sidecar(&effective(&document.config));
+    assert_eq!(again.config, document.config);
+    for (flags, flag, said) in [
+        (
+            flags(Some("c"), None, 1),
+            "--cert c",
+            "`--cert` without its `--key`",
+        ),
+        (
+            flags(None, Some("k"), 1),
+            "--key k",
+            "`--key` without its `--cert`",
+        ),
+    ] {
+        let errors = flags.document().unwrap_err();
+        let first = errors
+            .iter()
+            .next()
+            .map(|error| (error.flag(), error.message()));
+        assert_eq!(first, Some((Some(flag), said)));
+    }
+    let errors = flags(Some("c"), Some("k"), 0)
+        .apply(sidecar(SMALLEST))
+        .unwrap_err();
+    assert!(
+        errors.to_string().contains("`--cert` without a `--listen`"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn certificates_go_together() {
     for (tls, said) in [
         ("{cert: a}", "a certificate and its key go together"),

@@ -79,12 +79,67 @@ fn addresses_and_urls_are_written_as_they_are_read() {
         "h2c://[::1]:8080",
         "tcp://a_b.c-d.:1",
         "http://1.2.3.4:1",
+        "unix:/run/app.sock",
+        "h2c://unix:/run/app.sock",
+        "tcp://unix:/a",
     ] {
         assert_eq!(
             text.parse::<Url>().map(|url| url.to_string()),
             Ok(text.to_owned())
         );
     }
+}
+
+#[test]
+fn a_socket_is_written_in_one_way_and_read_in_those_of_others() {
+    for text in [
+        "unix:///run/app.sock",
+        "http://unix:/run/app.sock",
+        "http://unix:///run/app.sock",
+    ] {
+        let url = text.parse::<Url>().map(|url| url.to_string());
+        assert_eq!(url, Ok("unix:/run/app.sock".to_owned()), "{text}");
+    }
+    let long = format!("unix:/{}", "a".repeat(107));
+    for (text, said) in [
+        ("unix:app.sock", "does not begin with `/`"),
+        ("unix:/run/", "is that of a folder"),
+        ("unix:", "does not begin with `/`"),
+        // As nginx has it, with the path of a request behind the socket's.
+        (
+            "http://unix:/run/app.sock:/users",
+            "write `unix:/run/app.sock`",
+        ),
+        (
+            "https://unix:/run/app.sock",
+            "write `http://unix:/run/app.sock`",
+        ),
+        (
+            "tls://unix:/run/app.sock",
+            "write `tcp://unix:/run/app.sock`",
+        ),
+        // As Caddy and Docker have it.
+        (
+            "unix//run/app.sock",
+            "`unix:/run/app.sock`, or `h2c://unix:",
+        ),
+        (
+            "unix+h2c://run/app.sock",
+            "`unix:/run/app.sock`, or `h2c://unix:",
+        ),
+        ("/run/app.sock", "`unix:/run/app.sock`, or `h2c://unix:"),
+        (&*long, "more than 107 bytes"),
+        ("unix:/run/\u{7}", "a control character"),
+    ] {
+        let error = text.parse::<Url>().unwrap_err().to_string();
+        assert!(error.contains(said), "{text}: {error}");
+    }
+    // A host of that name stays one.
+    assert!(
+        "http://unix:80"
+            .parse::<Url>()
+            .is_ok_and(|url| url.port == 80)
+    );
 }
 
 proptest! {
@@ -101,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_a_value(text in any::<String>(), near in "[-a-z0-9:/@?#.*%\\[\\]]{0,24}") {
+    fn no_text_breaks_a_value(text in any::<String>(), near in "(unix:)?[-a-z0-9:/@?#.*%\\[\\]]{0,24}") {
         for text in [text, near] {
             let _ = text.parse::<Duration>();
             let _ = text.parse::<Size>();

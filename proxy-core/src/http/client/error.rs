@@ -2,14 +2,14 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::net::SocketAddr;
 
+use crate::address::Address;
 use crate::fault::{Fault, Reason};
 use crate::http::http1::Failed;
 use crate::tls;
 
 /// The fault of a request that was at least partly handed to a connection.
-pub(super) fn sent(address: SocketAddr, error: hyper::Error) -> Fault {
+pub(super) fn sent(address: &Address, error: hyper::Error) -> Fault {
     if let Some(fault) = of_the_body(&error) {
         return fault;
     }
@@ -42,19 +42,19 @@ pub(super) fn sent(address: SocketAddr, error: hyper::Error) -> Fault {
 }
 
 /// The fault of a request that never left.
-pub(super) fn unsent(address: SocketAddr, error: hyper::Error) -> Fault {
+pub(super) fn unsent(address: &Address, error: hyper::Error) -> Fault {
     let detail = format!("the connection to {address} closed before the request was sent");
     Fault::unseen(Reason::ConnectionTerminated, detail).because(error)
 }
 
 /// The fault of a request of which nothing could be written to an HTTP/1.1 connection.
-pub(super) fn unsent_http1(address: SocketAddr, cause: io::Error) -> Fault {
+pub(super) fn unsent_http1(address: &Address, cause: io::Error) -> Fault {
     let detail = format!("the connection to {address} closed before the request was sent");
     Fault::unseen(Reason::ConnectionTerminated, detail).because(cause)
 }
 
 /// The fault of an HTTP/1.1 exchange without a response.
-pub(super) fn http1(address: SocketAddr, failed: Failed) -> Fault {
+pub(super) fn http1(address: &Address, failed: Failed) -> Fault {
     match failed {
         Failed::Lost {
             sent: false, cause, ..
@@ -80,7 +80,7 @@ pub(super) fn http1(address: SocketAddr, failed: Failed) -> Fault {
 }
 
 /// The endpoint ended the connection with an alert, after a handshake that was over for us.
-pub(super) fn by_alert(address: SocketAddr, alert: &str) -> Fault {
+pub(super) fn by_alert(address: &Address, alert: &str) -> Fault {
     let detail = format!("{address} ended the connection with the TLS alert {alert}");
     Fault::maybe_seen(Reason::TlsAlertReceived, detail)
 }

@@ -1,7 +1,6 @@
 //! The tower service of one endpoint.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,6 +16,7 @@ use super::negotiated::{Negotiated, Spoken};
 use super::prepare::{Names, for_http1, for_http2};
 use super::target::Target;
 use super::{error, h1, h2};
+use crate::address::Address;
 use crate::body::Body;
 use crate::fault::Fault;
 use crate::http::expect::Gate;
@@ -100,7 +100,7 @@ struct Shared {
     pool: Pool,
     names: Names,
     repeatable: Vec<Method>,
-    address: SocketAddr,
+    address: Address,
     counters: Arc<EntryCounters>,
 }
 
@@ -130,7 +130,7 @@ impl Client {
                 Scheme::HTTP
             },
         };
-        let address = reach.address();
+        let address = reach.address().clone();
         let (protocol, repeatable) = (params.protocol, params.repeatable.clone());
         let target = Target::new(reach, params, Arc::clone(&counters));
         let pool = match protocol {
@@ -236,7 +236,7 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
             match connection.send(carried) {
                 Ok(sent) => return Answering::new(shared, pool, sent, gate).await,
                 Err(unsent) if reused => carried = unsent.carried,
-                Err(unsent) => return Err(error::unsent_http1(shared.address, unsent.error)),
+                Err(unsent) => return Err(error::unsent_http1(&shared.address, unsent.error)),
             }
         }
     })
@@ -285,7 +285,7 @@ impl Future for Answering {
             Err(failed) => failed,
         };
         let stale = sent.is_reused() && matches!(failed, Failed::Lost { begun: false, .. });
-        let fault = error::http1(this.shared.address, failed);
+        let fault = error::http1(&this.shared.address, failed);
         if stale {
             this.pool.found_stale();
             return Poll::Ready(Err(fault.on_stale_connection()));
@@ -313,7 +313,7 @@ impl Shared {
             self.counters.tries.fetch_add(1, Relaxed);
             let answer = stream.send(request).await;
             if let (Err(_), Some(alert)) = (&answer, stream.alert()) {
-                return Err(error::by_alert(self.address, &alert));
+                return Err(error::by_alert(&self.address, &alert));
             }
             match answer {
                 Ok(response) => {
@@ -327,8 +327,8 @@ impl Shared {
                         given_back += 1;
                         request = unsent;
                     }
-                    Some(_) => return Err(error::unsent(self.address, failed.into_error())),
-                    None => return Err(error::sent(self.address, failed.into_error())),
+                    Some(_) => return Err(error::unsent(&self.address, failed.into_error())),
+                    None => return Err(error::sent(&self.address, failed.into_error())),
                 },
             }
         }

@@ -1,10 +1,10 @@
 //! What the pools know of the endpoint: how to reach it, and within which limits.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::service::Params;
+use crate::address::Address;
 use crate::fault::Fault;
 use crate::net::Stream;
 use crate::telemetry::EntryCounters;
@@ -27,7 +27,7 @@ impl Target {
         }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> &Address {
         self.reach.address()
     }
 

@@ -1,6 +1,6 @@
 //! Makes TLS of TCP connections to upstreams, with the certificates that the files hold at the time.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::faults;
 use super::material::{Material, Params, Unusable};
+use crate::address::Address;
 use crate::fault::Fault;
 use crate::tls::follow::{Prints, Sources};
 
@@ -91,11 +92,14 @@ impl Connector {
     }
 
     /// The name that an endpoint called `host` is asked for.
-    pub(super) fn name(&self, host: &str, address: SocketAddr) -> ServerName<'static> {
+    pub(super) fn name(&self, host: &str, address: &Address) -> ServerName<'static> {
         let host = self.params.name.as_deref().unwrap_or(host);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned());
-        name.unwrap_or_else(|_| ServerName::from(address.ip()))
+        name.unwrap_or_else(|_| {
+            let ip = address.tcp().map(|address| address.ip());
+            ServerName::from(ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
+        })
     }
 
     /// Shakes hands. Every fault is one before anything was sent.

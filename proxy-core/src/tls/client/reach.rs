@@ -1,22 +1,22 @@
-//! The way to one endpoint: a TCP connection, with TLS inside where the entry has it.
+//! The way to one endpoint: a TCP connection, with TLS inside where the entry has it, or one to a Unix socket.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use super::{Connector, Offer};
+use crate::address::Address;
 use crate::fault::{Fault, Reason};
-use crate::net::{Stream, connect};
+use crate::net::{Stream, connect, connect_unix};
 use crate::telemetry::EntryCounters;
 
 /// How one endpoint is reached.
 #[derive(Debug, Clone)]
 pub struct Reach {
-    address: SocketAddr,
+    address: Address,
     tls: Option<(Arc<Connector>, ServerName<'static>)>,
 }
 
@@ -25,20 +25,25 @@ pub struct Reach {
 pub enum Reached {
     /// Without TLS.
     Plain(TcpStream),
+    /// To a Unix socket.
+    Local(UnixStream),
     /// With TLS.
     Secured(Box<TlsStream<TcpStream>>),
 }
 
 impl Reach {
     /// The way to `address`, which is called `host`.
-    pub fn new(address: SocketAddr, host: &str, tls: Option<&Arc<Connector>>) -> Self {
+    pub fn new(address: &Address, host: &str, tls: Option<&Arc<Connector>>) -> Self {
         let tls = tls.map(|tls| (Arc::clone(tls), tls.name(host, address)));
-        Self { address, tls }
+        Self {
+            address: address.clone(),
+            tls,
+        }
     }
 
     /// Where it leads.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Whether there is TLS.
@@ -48,10 +53,19 @@ impl Reach {
 
     /// Connects, and shakes hands, within `limit`. Every fault is one before anything was sent.
     pub async fn connect(&self, offer: Offer, limit: Duration) -> Result<Reached, Fault> {
-        let Some((connector, name)) = &self.tls else {
-            return connect(self.address, limit).await.map(Reached::Plain);
+        let (address, connector, name) = match (&self.address, &self.tls) {
+            (Address::Tcp(address), None) => {
+                return connect(*address, limit).await.map(Reached::Plain);
+            }
+            (Address::Unix(path), None) => {
+                return connect_unix(path, limit).await.map(Reached::Local);
+            }
+            (Address::Unix(_), Some(_)) => {
+                let detail = format!("no TLS is spoken over {}", self.address);
+                return Err(Fault::unseen(Reason::Internal, detail));
+            }
+            (Address::Tcp(address), Some((connector, name))) => (*address, connector, name),
         };
-        let address = self.address;
         let both = async {
             let tcp = connect(address, limit).await?;
             let secured = connector.secure(tcp, name.clone(), offer, address).await?;
@@ -75,7 +89,7 @@ impl Reached {
     /// Whether HTTP/2 was agreed on.
     pub fn is_http2(&self) -> bool {
         match self {
-            Self::Plain(_) => false,
+            Self::Plain(_) | Self::Local(_) => false,
             Self::Secured(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
@@ -84,6 +98,7 @@ impl Reached {
     pub fn counted(self, counters: Arc<EntryCounters>) -> Stream {
         match self {
             Self::Plain(tcp) => Stream::connected(tcp, counters),
+            Self::Local(unix) => Stream::local(unix, counters),
             Self::Secured(tls) => Stream::secured((*tls).into(), counters),
         }
     }

@@ -3,17 +3,27 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use super::table::{HEADINGS, Picture, line, table};
-
 /// How long a picture stays on a terminal.
 const ALIVE: Duration = Duration::from_millis(200);
 
 /// How long it stays anywhere else.
 const PLAIN: Duration = Duration::from_secs(1);
 
+/// How a demo stands at one moment, in columns that fit a terminal of 80.
+pub trait Picture {
+    /// The headings of the columns of [`Picture::line`].
+    const HEADINGS: &'static str;
+
+    /// All of it, for a terminal and for the end.
+    fn table(&self) -> String;
+
+    /// The totals at `second`, in one line.
+    fn line(&self, second: u64) -> String;
+}
+
 /// Standard output, or what stands for it.
 #[derive(Debug)]
-pub(super) struct Screen<W> {
+pub struct Screen<W> {
     out: W,
     /// Whether it understands a terminal's codes.
     alive: bool,
@@ -27,7 +37,7 @@ pub(super) struct Screen<W> {
 
 impl Screen<io::Stdout> {
     /// Standard output; a terminal that calls itself `dumb` is written to line by line.
-    pub(super) fn stdout() -> Self {
+    pub fn stdout() -> Self {
         let out = io::stdout();
         let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
         let alive = out.is_terminal() && !is_dumb;
@@ -37,7 +47,7 @@ impl Screen<io::Stdout> {
 
 impl<W: Write> Screen<W> {
     /// Writes to `out`; `alive` says that it understands a terminal's codes.
-    pub(super) fn new(out: W, alive: bool) -> Self {
+    pub fn new(out: W, alive: bool) -> Self {
         let next = if alive { Duration::ZERO } else { PLAIN };
         Self {
             out,
@@ -49,12 +59,12 @@ impl<W: Write> Screen<W> {
     }
 
     /// Writes text that stays, above the table.
-    pub(super) fn say(&mut self, text: &str) -> io::Result<()> {
+    pub fn say(&mut self, text: &str) -> io::Result<()> {
         self.replace(text, false)
     }
 
     /// Tells an event that happened at `now`.
-    pub(super) fn announce(&mut self, now: Duration, event: &str) -> io::Result<()> {
+    pub fn announce(&mut self, now: Duration, event: &str) -> io::Result<()> {
         let time = now.as_millis() / 100;
         let (seconds, tenths) = (time / 10, time % 10);
         let time = match tenths {
@@ -69,26 +79,26 @@ impl<W: Write> Screen<W> {
     }
 
     /// Whether it is time for a picture.
-    pub(super) fn is_due(&self, now: Duration) -> bool {
+    pub fn is_due(&self, now: Duration) -> bool {
         now >= self.next
     }
 
     /// Shows how things are at `now`.
-    pub(super) fn show(&mut self, now: Duration, picture: &Picture) -> io::Result<()> {
+    pub fn show<P: Picture>(&mut self, now: Duration, picture: &P) -> io::Result<()> {
         if self.alive {
             self.next = now + ALIVE;
-            return self.replace(&format!("\n{}", table(picture)), true);
+            return self.replace(&format!("\n{}", picture.table()), true);
         }
         self.next += PLAIN;
         if !std::mem::replace(&mut self.headed, true) {
-            self.say(&format!("{HEADINGS}\n"))?;
+            self.say(&format!("{}\n", P::HEADINGS))?;
         }
-        self.say(&format!("{}\n", line(picture, now.as_secs())))
+        self.say(&format!("{}\n", picture.line(now.as_secs())))
     }
 
     /// Shows how things were at the end: the table, which stays.
-    pub(super) fn conclude(&mut self, picture: &Picture) -> io::Result<()> {
-        self.say(&format!("\n{}\n", table(picture)))
+    pub fn conclude(&mut self, picture: &impl Picture) -> io::Result<()> {
+        self.say(&format!("\n{}\n", picture.table()))
     }
 
     /// Writes over the table, if there is one, in one go.

@@ -1,4 +1,4 @@
-//! A thread with a tokio runtime of its own, so that replicas, workload and screen never wait for each other.
+//! A thread with a tokio runtime of its own, so that those who play a demo never wait for each other, nor for the screen.
 
 use std::io;
 use std::thread::JoinHandle;
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 /// The thread ends, with all that runs on it, when this is dropped.
 #[derive(Debug)]
-pub(super) struct Side {
+pub struct Side {
     runtime: Handle,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -16,7 +16,7 @@ pub(super) struct Side {
 
 impl Side {
     /// Starts the thread under a name that the system's tools show.
-    pub(super) fn start(name: &str) -> io::Result<Self> {
+    pub fn start(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
@@ -33,7 +33,7 @@ impl Side {
     }
 
     /// What starts tasks and opens sockets on the thread.
-    pub(super) fn runtime(&self) -> &Handle {
+    pub fn runtime(&self) -> &Handle {
         &self.runtime
     }
 }

@@ -1,13 +1,13 @@
-//! What the workload saw: how long each answer took, and what failed.
+//! What callers saw: how long each answer took, and what failed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-/// Written by the workload while it runs, read by the screen.
+/// Written by who calls, read by the screen.
 #[derive(Debug, Default)]
-pub(super) struct Tally(Mutex<Seen>);
+pub struct Tally(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -17,20 +17,20 @@ struct Seen {
 
 /// The tally at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sum {
+pub struct Sum {
     /// Requests that have ended, well or not.
-    pub(super) requests: u64,
+    pub requests: u64,
     /// Those that did not end well.
-    pub(super) failures: u64,
+    pub failures: u64,
     /// Half of the requests were answered within this time.
-    pub(super) p50: Duration,
+    pub p50: Duration,
     /// 99 of 100 requests were answered within this time.
-    pub(super) p99: Duration,
+    pub p99: Duration,
 }
 
 impl Tally {
     /// Counts a request that took this long; an error is a failure and its text is kept.
-    pub(super) fn record(&self, latency: Duration, outcome: anyhow::Result<()>) {
+    pub fn record(&self, latency: Duration, outcome: anyhow::Result<()>) {
         let mut seen = self.0.lock();
         seen.latencies.push(latency);
         if let Err(failure) = outcome {
@@ -39,7 +39,7 @@ impl Tally {
     }
 
     /// The figures at this moment.
-    pub(super) fn sum(&self) -> Sum {
+    pub fn sum(&self) -> Sum {
         let seen = self.0.lock();
         let failures = seen.failures.values().sum();
         let mut latencies = seen.latencies.clone();
@@ -53,14 +53,29 @@ impl Tally {
         }
     }
 
+    /// Fails with what `who` saw, if that is anything but good answers.
+    pub fn judge(&self, who: &str) -> anyhow::Result<()> {
+        let kinds = self.failures();
+        let kinds = kinds
+            .iter()
+            .map(|(kind, count)| format!("{count} x {kind}"));
+        let kinds: Vec<String> = kinds.collect();
+        anyhow::ensure!(
+            kinds.is_empty(),
+            "{who} saw what should not have been seen: {}",
+            kinds.join("; ")
+        );
+        Ok(())
+    }
+
     /// What failed, each kind with how often it did.
-    pub(super) fn failures(&self) -> Vec<(String, u64)> {
+    pub fn failures(&self) -> Vec<(String, u64)> {
         self.0.lock().failures.clone().into_iter().collect()
     }
 }
 
 /// The smallest value that `rank` of 100 values do not exceed (the nearest rank); zero of none.
-pub(super) fn percentile(sorted: &[Duration], rank: usize) -> Duration {
+pub fn percentile(sorted: &[Duration], rank: usize) -> Duration {
     let place = (sorted.len() * rank).div_ceil(100);
     let value = sorted.get(place.saturating_sub(1));
     value.copied().unwrap_or_default()
