@@ -18,12 +18,15 @@ impl Config {
 
     /// The same of the sidecar: one entry named `web`.
     pub fn of_sidecar(settings: &str) -> Self {
-        let role = Some(SIDECAR);
+        Self::for_role(SIDECAR).and("web", settings)
+    }
+
+    /// A file of a role, without an entry yet.
+    pub fn for_role(role: &'static str) -> Self {
         Self {
-            role,
+            role: Some(role),
             ..Self::default()
         }
-        .and("web", settings)
     }
 
     /// The same of the ingress: one entry named `edge`.

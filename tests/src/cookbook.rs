@@ -1,4 +1,4 @@
-//! The recipes of the cookbook, and each of them made to run on the machine of the test.
+//! The recipes of each role's cookbook, and each of them made to run on the machine of the test.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -6,16 +6,19 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::ambassador::Ambassador;
 use crate::certificates::{Authority, Validity, place};
 use crate::config::Config;
 use crate::dns::{Answer, Dns};
 use crate::origin::Origin;
+use crate::proxy::{AMBASSADOR, Proxy};
 use crate::sources::workspace;
 use crate::yaml;
 
-/// The folder that recipes have their files in; a folder of the test's own takes its place.
-const FILES: &str = "/etc/remora";
+/// The folders that recipes have their files and their sockets in; a folder of the test's own takes their place.
+const FILES: [&str; 2] = ["/etc/remora", "/run/app"];
+
+/// The hosts that have a certificate each where recipes have a folder of them.
+pub const HOSTS: [&str; 2] = ["admin.example", "shop.example"];
 
 /// A section with one file.
 #[derive(Clone, Debug)]
@@ -28,13 +31,18 @@ pub struct Recipe {
     pub prose: String,
 }
 
-/// The sections of the cookbook that have a YAML block.
+/// The sections of the ambassador's cookbook that have a YAML block.
+pub fn recipes() -> Vec<Recipe> {
+    recipes_of(AMBASSADOR)
+}
+
+/// The same of a role's cookbook.
 ///
 /// # Panics
 ///
 /// When a section has more than one.
-pub fn recipes() -> Vec<Recipe> {
-    let page = workspace().join("docs/cookbook/ambassador.md");
+pub fn recipes_of(role: &str) -> Vec<Recipe> {
+    let page = workspace().join(format!("docs/cookbook/{role}.md"));
     let page = std::fs::read_to_string(page).expect("the cookbook");
     let recipe = |section: &str| {
         let (title, rest) = section.split_once('\n')?;
@@ -52,25 +60,45 @@ pub fn recipes() -> Vec<Recipe> {
 
 /// The text with the test's own folder for files.
 pub fn housed(text: &str, folder: &Path) -> String {
-    text.replace(FILES, &folder.display().to_string())
+    let folder = folder.display().to_string();
+    let housed = |text: String, files: &str| text.replace(files, &folder);
+    FILES.into_iter().fold(text.to_owned(), housed)
 }
 
 /// A folder with the files that recipes name, of an authority that nobody uses.
 pub fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    secure(folder.path(), &Authority::new("nobody"));
+    let nobody = Authority::new("nobody");
+    secure(folder.path(), &nobody);
+    hosts(folder.path(), &nobody);
     place(folder.path(), "endpoints", "127.0.0.1:1\n");
     folder
 }
 
 /// Writes the files of `tls`, as cert-manager and others name them.
 pub fn secure(folder: &Path, authority: &Authority) {
+    secure_as(folder, authority, &["workload.test"]);
+}
+
+/// The same with a certificate for these names.
+pub fn secure_as(folder: &Path, authority: &Authority, names: &[&str]) {
     let tls = folder.join("tls");
     std::fs::create_dir_all(&tls).expect("a folder");
-    let own = authority.issue(&["workload.test"], Validity::Now);
+    let own = authority.issue(names, Validity::Now);
     place(&tls, "ca.crt", &authority.pem());
     place(&tls, "tls.crt", &own.cert);
     place(&tls, "tls.key", &own.key);
+}
+
+/// Writes a folder of certificates, one for each of [`HOSTS`].
+pub fn hosts(folder: &Path, authority: &Authority) {
+    let hosts = folder.join("hosts");
+    std::fs::create_dir_all(&hosts).expect("a folder");
+    for host in HOSTS {
+        let own = authority.issue(&[host], Validity::Now);
+        place(&hosts, &format!("{host}.crt"), &own.cert);
+        place(&hosts, &format!("{host}.key"), &own.key);
+    }
 }
 
 /// A recipe with a folder and a name server of its own, in the making.
@@ -83,23 +111,36 @@ pub struct Stage {
     pub folder: TempDir,
     /// Who answers for its names.
     pub dns: Dns,
+    role: &'static str,
     file: Value,
 }
 
 impl Stage {
-    /// The recipe of this title.
+    /// The recipe of this title in the ambassador's cookbook.
     ///
     /// # Panics
     ///
     /// When there is none.
     pub async fn of(title: &str) -> Self {
-        let recipe = recipes().into_iter().find(|recipe| recipe.title == title);
+        Self::of_role(AMBASSADOR, title).await
+    }
+
+    /// The same in a role's.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub async fn of_role(role: &'static str, title: &str) -> Self {
+        let recipe = recipes_of(role)
+            .into_iter()
+            .find(|recipe| recipe.title == title);
         let text = recipe.expect("a recipe of that title").text;
         let folder = folder();
         let mut documents = yaml::documents(&housed(&text, folder.path()));
         Self {
             folder,
             dns: Dns::start().await,
+            role,
             file: documents.remove(0),
         }
     }
@@ -113,7 +154,8 @@ impl Stage {
         let addresses = endpoints.iter().map(SocketAddr::ip).collect();
         self.dns.set(host, Answer::Addresses(addresses, 60));
         let mut found = 0;
-        for entry in entries(&mut self.file) {
+        let entries = self.file[self.role].as_object_mut().expect("entries");
+        for entry in entries.values_mut() {
             found += move_port(&mut entry["to"], host, endpoints[0].port());
             if let Some(mirror) = entry.get_mut("mirror") {
                 found += move_port(&mut mirror["to"], host, endpoints[0].port());
@@ -128,17 +170,53 @@ impl Stage {
         self.lead(host, &addresses);
     }
 
+    /// Puts an origin in the place of the workload that listens on this port, wherever the recipe leads to it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn stand_before(&mut self, port: u16, origin: SocketAddr) {
+        let found = move_workload(&mut self.file, &format!("//localhost:{port}"), origin);
+        assert!(found > 0, "the recipe leads to localhost:{port}");
+    }
+
+    /// Writes something else in the file, wherever it stands as the whole of a text.
+    ///
+    /// # Panics
+    ///
+    /// When it stands nowhere.
+    pub fn replace(&mut self, text: &str, other: &str) {
+        let (text, other) = (
+            Value::from(text).to_string(),
+            Value::from(other).to_string(),
+        );
+        let file = self.file.to_string();
+        assert!(file.contains(&text), "the recipe says {text}");
+        self.file = serde_json::from_str(&file.replace(&text, &other)).expect("JSON");
+    }
+
     /// Starts it and waits until it is ready.
-    pub async fn start(&self) -> Ambassador {
-        let mut config = Config::default().with(&self.dns.setting());
-        for line in lines(&self.file, &["ambassador", "admin", "dns"]) {
+    pub async fn start(&self) -> Proxy {
+        let started = self.launch(&[]).await;
+        started.ready().await;
+        started
+    }
+
+    /// Starts it with further flags and waits until its entries listen.
+    ///
+    /// # Panics
+    ///
+    /// When the recipe has no entry.
+    pub async fn launch(&self, flags: &[&str]) -> Proxy {
+        let mut config = Config::for_role(self.role).with(&self.dns.setting());
+        for line in lines(&self.file, &[self.role, "admin", "dns"]) {
             config = config.with(&line);
         }
-        let entries = self.file["ambassador"].as_object().expect("entries");
+        let entries = self.file[self.role].as_object().expect("entries");
         for (name, entry) in entries {
             config = config.and(name, &lines(entry, &["listen"]).join("\n"));
         }
-        Ambassador::start(&config).await
+        Proxy::launch_with(&config, flags).await
     }
 }
 
@@ -150,11 +228,23 @@ fn lines(map: &Value, without: &[&str]) -> Vec<String> {
         .collect()
 }
 
-fn entries(file: &mut Value) -> impl Iterator<Item = &mut Value> {
-    file["ambassador"]
-        .as_object_mut()
-        .expect("entries")
-        .values_mut()
+/// Replaces a workload in every URL that leads to it, and says in how many.
+fn move_workload(value: &mut Value, workload: &str, origin: SocketAddr) -> usize {
+    match value {
+        Value::String(url) if url.ends_with(workload) => {
+            *url = url.replace(workload, &format!("//{origin}"));
+            1
+        }
+        Value::Array(all) => all
+            .iter_mut()
+            .map(|value| move_workload(value, workload, origin))
+            .sum(),
+        Value::Object(all) => all
+            .values_mut()
+            .map(|value| move_workload(value, workload, origin))
+            .sum(),
+        _ => 0,
+    }
 }
 
 /// Replaces the port of the URLs that have this host, and says how many there were.

@@ -1,8 +1,10 @@
-//! `deploy/sidecar.yaml` closes the door in before its workload ends, and `docs/sidecar.md` tells the defaults as they are.
+//! `deploy/sidecar.yaml` closes the door in before its workload ends, and is probed, bounded and without privileges;
+//! `docs/sidecar.md` tells the defaults as they are.
 
 use std::path::Path;
 
-use remora_tests::certificates::place;
+use remora_tests::certificates::{Authority, place};
+use remora_tests::cookbook::{housed, secure};
 use remora_tests::promise::promise;
 use remora_tests::proxy::{SIDECAR, run_in};
 use remora_tests::sources::workspace;
@@ -13,10 +15,13 @@ fn text_of(file: &str) -> String {
     std::fs::read_to_string(workspace().join(file)).expect("a file")
 }
 
-/// The `ConfigMap` and the pod.
-fn documents() -> [Value; 2] {
+/// The `ConfigMap`, the Service and the pod.
+fn documents() -> [Value; 3] {
     let documents = yaml::documents(&text_of("deploy/sidecar.yaml"));
-    documents.try_into().expect("two documents")
+    let documents: [Value; 3] = documents.try_into().expect("three documents");
+    let kinds = documents.each_ref().map(|document| &document["kind"]);
+    assert_eq!(kinds, ["ConfigMap", "Service", "Pod"]);
+    documents
 }
 
 /// What a file means, with every default.
@@ -36,10 +41,12 @@ async fn effective(folder: &Path, text: &str) -> String {
 #[test]
 fn the_sidecar_drains_while_the_workload_pauses() {
     promise(async {
-        let [map, pod] = documents();
+        let [map, _, pod] = documents();
         let folder = tempfile::tempdir().expect("a folder");
         let text = map["data"]["remora.yaml"].as_str().expect("a file");
-        let meant = yaml::documents(&effective(folder.path(), text).await);
+        secure(folder.path(), &Authority::new("nobody"));
+        let text = housed(text, folder.path());
+        let meant = yaml::documents(&effective(folder.path(), &text).await);
         let spec = &pod["spec"];
         let (sidecar, workload) = (&spec["initContainers"][0], &spec["containers"][0]);
         assert_eq!(sidecar["restartPolicy"], "Always");
@@ -67,10 +74,82 @@ fn the_sidecar_drains_while_the_workload_pauses() {
 }
 
 #[test]
-fn nothing_in_it_has_privileges() {
-    let [_, pod] = documents();
+fn the_kubelet_and_callers_find_their_ports() {
+    let [map, service, pod] = documents();
+    let sidecar = &pod["spec"]["initContainers"][0];
+    let ports = sidecar["ports"].as_array().expect("ports");
+    let port = |name: &str| {
+        let named = ports.iter().find(|port| port["name"] == name);
+        named.expect("a port of that name")["containerPort"].clone()
+    };
+    let text = map["data"]["remora.yaml"].as_str().expect("a file");
+    let file = &yaml::documents(text)[0];
+    assert_eq!(file["admin"], format!("0.0.0.0:{}", port("admin")));
+    assert_eq!(
+        file["sidecar"]["web"]["listen"],
+        format!(":{}", port("web"))
+    );
+    let scraped = &pod["metadata"]["annotations"]["prometheus.io/port"];
+    assert_eq!(*scraped, port("admin").to_string());
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        assert_eq!(sidecar[probe]["httpGet"]["port"], "admin", "{probe}");
+    }
+    assert_eq!(service["spec"]["ports"][0]["targetPort"], "web");
+    assert_eq!(service["spec"]["selector"], pod["metadata"]["labels"]);
+}
+
+#[test]
+fn it_is_our_image_bounded_and_follows_its_files() {
+    let [map, _, pod] = documents();
     let spec = &pod["spec"];
-    assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
+    let sidecar = &spec["initContainers"][0];
+    let image = sidecar["image"].as_str().expect("an image");
+    let version = image.strip_prefix("remora/sidecar:").expect("our image");
+    assert!(text_of("Cargo.toml").contains(&format!("version = \"{version}\"")));
+    for bound in [
+        "/requests/cpu",
+        "/requests/memory",
+        "/limits/cpu",
+        "/limits/memory",
+    ] {
+        let value = sidecar["resources"].pointer(bound);
+        assert!(value.is_some_and(Value::is_string), "{bound}");
+    }
+    let mounts = sidecar["volumeMounts"].as_array().expect("mounts");
+    let volumes = spec["volumes"].as_array().expect("volumes");
+    let mounted = |number: usize| {
+        // As a folder: a file of its own would not follow what is mounted.
+        assert_eq!(mounts[number].get("subPath"), None);
+        assert_eq!(mounts[number]["name"], volumes[number]["name"]);
+        mounts[number]["mountPath"].as_str().expect("a folder")
+    };
+    let file = format!("{}/remora.yaml", mounted(0));
+    assert_eq!(sidecar["args"], json!(["-c", file]));
+    assert_eq!(volumes[0]["configMap"]["name"], map["metadata"]["name"]);
+    let text = map["data"]["remora.yaml"].as_str().expect("a file");
+    let tls = &yaml::documents(text)[0]["sidecar"]["web"]["tls"];
+    let secret = mounted(1);
+    assert_eq!(
+        *tls,
+        json!({"cert": format!("{secret}/tls.crt"), "key": format!("{secret}/tls.key")})
+    );
+    assert_eq!(volumes[1]["secret"]["secretName"], "web-tls");
+    // Its group alone may read the key, and that is the pod's.
+    assert!(text_of("deploy/sidecar.yaml").contains("defaultMode: 0440"));
+    assert_eq!(
+        spec["securityContext"]["fsGroup"],
+        spec["securityContext"]["runAsGroup"]
+    );
+}
+
+#[test]
+fn nothing_in_it_has_privileges() {
+    let [_, _, pod] = documents();
+    let spec = &pod["spec"];
+    let all = &spec["securityContext"];
+    assert_eq!(all["runAsNonRoot"], true);
+    assert_eq!(all["runAsUser"], 65532);
+    assert_eq!(all["seccompProfile"]["type"], "RuntimeDefault");
     for container in [&spec["initContainers"][0], &spec["containers"][0]] {
         let own = json!({
             "allowPrivilegeEscalation": false,
