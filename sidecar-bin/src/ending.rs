@@ -88,11 +88,7 @@ pub(crate) fn ended(
 
 /// Where the entries lead, over TCP; a mirror's target is no workload.
 fn ports(loaded: &Loaded) -> Result<Vec<Wanted>, Failure> {
-    let entries = loaded
-        .plan
-        .entries
-        .iter()
-        .filter(|entry| !entry.is_mirror);
+    let entries = loaded.plan.entries.iter().filter(|entry| !entry.is_mirror);
     let targets = entries.flat_map(|entry| &entry.targets);
     let wanted = |target: &Target| {
         let at = match target.source {

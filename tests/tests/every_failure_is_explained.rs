@@ -10,6 +10,7 @@ use remora_tests::config::Config;
 use remora_tests::dns::{Answer, Dns};
 use remora_tests::origin::{Origin, hang, ok};
 use remora_tests::promise::promise;
+use remora_tests::proxy::Proxy;
 use remora_tests::scripted::{Scripted, listen, refusing};
 use rustix::process::{Resource, Rlimit};
 use serde_json::Value;
@@ -354,6 +355,24 @@ fn a_request_that_is_refused_and_descriptors_that_have_run_out() {
                 "out of file descriptors: Too many open files (os error 24)"
             )
         );
+    });
+}
+
+/// What only a gateway has.
+#[test]
+fn routes() {
+    promise(async {
+        let config = Config::of_ingress("routes: {a.test: {respond: {status: 204}}}");
+        let ingress = Proxy::start(&config).await;
+        let mut request = get("/");
+        let one = HeaderValue::from_static("1");
+        request.headers_mut().insert("x-remora-explain", one);
+        let reply = once(ingress.address(), request).await.expect("an answer");
+        let told: Value = serde_json::from_str(reply.header("x-remora-explain")).expect("JSON");
+        assert_eq!(told["entry"], "edge");
+        assert_eq!(told["reason"], "destination_not_found");
+        assert_eq!(told["detail"], "no route fits the request");
+        assert_eq!(told["tries"], serde_json::json!([]));
     });
 }
 

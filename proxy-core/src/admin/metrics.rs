@@ -207,9 +207,9 @@ fn connection_families(families: &mut Families, name: &str, totals: &Totals) {
 
 /// What a caller of an entry with TLS meets.
 fn tls_families(families: &mut Families, name: &str, totals: &Totals, entry: &EntryView) {
-    let Some(acceptor) = &entry.acceptor else {
+    if !entry.takes_tls {
         return;
-    };
+    }
     for (result, count) in totals.handshakes.all() {
         families.counter(
             "remora_tls_handshakes_total",
@@ -218,7 +218,11 @@ fn tls_families(families: &mut Families, name: &str, totals: &Totals, entry: &En
             count,
         );
     }
-    for certificate in acceptor.certificates() {
+    let acceptor = entry.acceptor.as_ref();
+    for certificate in acceptor
+        .map(|acceptor| acceptor.certificates())
+        .unwrap_or_default()
+    {
         let file = certificate.file.display().to_string();
         families.gauge(
             "remora_tls_certificate_expiry_timestamp_seconds",

@@ -37,6 +37,8 @@ pub struct EntryView {
     pub gates: bool,
     /// What speaks TLS to its callers, if anything does.
     pub acceptor: Option<Arc<Acceptor>>,
+    /// Whether its connections begin with a TLS handshake, be it answered here or elsewhere.
+    pub takes_tls: bool,
     /// Where it listens, as the file says.
     pub listens: Vec<SocketAddr>,
     /// What its targets are called.

@@ -1,5 +1,7 @@
 //! How callers of an inbound entry are spoken to: our certificates, and theirs.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// TLS towards callers, 1.2 and 1.3. Files are followed: what is written anew holds for new connections, and what
@@ -34,6 +36,32 @@ pub struct InboundTls {
     pub client: ClientCertificate,
     /// Files with revocation lists of `client-ca`. Where there are any, a certificate that none of them
     /// tells of is refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub crl: Vec<String>,
+    /// Other rules for client certificates by the name that the caller asks for (SNI): a name, or `*.name` for
+    /// those with one more label. A request for a host whose rules are not those of its connection is answered
+    /// with 421.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<String, HostClients>,
+}
+
+/// The rules for client certificates of one name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(
+    default,
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "a map, or `{}` to ask no caller for a certificate"
+)]
+pub struct HostClients {
+    /// As `client-ca` beside `hosts`. Without it no caller is asked for a certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub client_ca: Option<String>,
+    /// As `client` beside `hosts`. Default: `required`.
+    pub client: ClientCertificate,
+    /// As `crl` beside `hosts`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub crl: Vec<String>,
 }

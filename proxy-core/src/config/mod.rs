@@ -64,7 +64,7 @@ pub use flags::Flags;
 pub use forwarded::{Forwarded, ForwardedField};
 pub use gateway::{ClientTimeouts, Gateway};
 pub use inbound::{Inbound, InboundAddress};
-pub use inbound_tls::{ClientCertificate, InboundTls};
+pub use inbound_tls::{ClientCertificate, HostClients, InboundTls};
 pub use listen::{DnsServer, ListenAddress, ListenHost};
 pub use matching::{ValueMatch, When};
 pub use mirror::Mirror;

@@ -89,14 +89,23 @@ impl Check<'_> {
             let help = "write `{cert: FILE, key: FILE}` or `{folder: PATH}`";
             self.wrong(&at, "there is no certificate to show", help);
         }
-        if tls.client_ca.is_none() {
-            let help = "write `client-ca: FILE`, or leave it out";
-            if !tls.crl.is_empty() {
-                let at = [self.section, name, "tls", "crl"];
-                self.wrong(&at, "no client is asked for a certificate", help);
-            }
-            if tls.client != ClientCertificate::default() {
-                let at = [self.section, name, "tls", "client"];
+        self.clients(&at, tls.client_ca.is_some(), (tls.client, &tls.crl));
+        for (host, rules) in &tls.hosts {
+            let at = [self.section, name, "tls", "hosts", host];
+            self.clients(&at, rules.client_ca.is_some(), (rules.client, &rules.crl));
+        }
+    }
+
+    /// Rules for certificates that nobody is asked for are a mistake.
+    fn clients(&mut self, at: &[&str], has_ca: bool, rules: (ClientCertificate, &Vec<String>)) {
+        let help = "write `client-ca: FILE`, or leave it out";
+        let (client, crl) = rules;
+        for (key, is_set) in [
+            ("crl", !crl.is_empty()),
+            ("client", client != ClientCertificate::default()),
+        ] {
+            if is_set && !has_ca {
+                let at = [at, &[key]].concat();
                 self.wrong(&at, "no client is asked for a certificate", help);
             }
         }

@@ -22,15 +22,10 @@ pub(super) fn complete(plan: &mut EntryPlan, inbound: &Inbound) {
 /// What callers are shown and asked for.
 pub(super) fn accept(tls: &config::InboundTls, service: &ServicePlan) -> AcceptorParams {
     let path = |text: &String| text.into();
-    let clients = tls.client_ca.as_ref().map(|ca| {
-        let authorities = Authorities {
-            ca: ca.into(),
-            crls: tls.crl.iter().map(path).collect(),
-        };
-        match tls.client {
-            ClientCertificate::Required => ClientPolicy::Required(authorities),
-            ClientCertificate::Optional => ClientPolicy::Optional(authorities),
-        }
+    let clients = clients(tls.client_ca.as_ref(), tls.client, &tls.crl);
+    let hosts = tls.hosts.iter().map(|(host, rules)| {
+        let rules = self::clients(rules.client_ca.as_ref(), rules.client, &rules.crl);
+        (host.to_ascii_lowercase(), rules)
     });
     let pair = tls.cert.as_ref().zip(tls.key.as_ref());
     let mut params = AcceptorParams {
@@ -39,7 +34,8 @@ pub(super) fn accept(tls: &config::InboundTls, service: &ServicePlan) -> Accepto
             .into_iter()
             .collect(),
         folders: tls.folder.iter().map(path).collect(),
-        clients: clients.unwrap_or_default(),
+        clients,
+        hosts: hosts.collect(),
         ..AcceptorParams::default()
     };
     if matches!(service, ServicePlan::Tcp(_)) {
@@ -49,6 +45,21 @@ pub(super) fn accept(tls: &config::InboundTls, service: &ServicePlan) -> Accepto
     params
 }
 
+/// Which callers are let in.
+fn clients(ca: Option<&String>, client: ClientCertificate, crls: &[String]) -> ClientPolicy {
+    let Some(ca) = ca else {
+        return ClientPolicy::default();
+    };
+    let authorities = Authorities {
+        ca: ca.into(),
+        crls: crls.iter().map(Into::into).collect(),
+    };
+    match client {
+        ClientCertificate::Required => ClientPolicy::Required(authorities),
+        ClientCertificate::Optional => ClientPolicy::Optional(authorities),
+    }
+}
+
 /// What callers cannot be shown, at the place of its file.
 pub(super) fn located(invalid: Invalid, document: &Document, at: &[&str]) -> config::Error {
     let key = match invalid.part {
@@ -56,7 +67,8 @@ pub(super) fn located(invalid: Invalid, document: &Document, at: &[&str]) -> con
         InvalidPart::Key => "key",
         InvalidPart::ClientCa => "client-ca",
         InvalidPart::Crl => "crl",
-        InvalidPart::Folder | InvalidPart::Host | InvalidPart::Tickets => "folder",
+        InvalidPart::Host => "hosts",
+        InvalidPart::Folder | InvalidPart::Tickets => "folder",
     };
     let path = [at, &["tls", key]].concat();
     document.error_at(&path, invalid.message, invalid.help)

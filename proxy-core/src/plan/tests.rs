@@ -273,3 +273,43 @@ fn an_inbound_entry_tells_who_called_and_gates_readiness() {
     let errors = compile(&empty, &WORLD).unwrap_err().to_string();
     assert!(errors.contains("there is nothing to serve"), "{errors}");
 }
+
+/// Routes that lead to the same service in the same way share its entry.
+#[test]
+fn a_gateway_becomes_a_listener_and_an_entry_for_each_upstream() {
+    let text = "ingress:
+  edge:
+    listen: :8080
+    routes:
+      a.test: http://one
+      b.test/x: {to: http://one, rewrite: {prefix: /}}
+      'GET,POST c.test': {to: http://one, timeout: {request: 1s}}
+      d.test: {to: http://two, mirror: {to: http://next}}
+      e.test: {respond: {status: 204}}
+";
+    let section = crate::config::Section::Ingress;
+    let document = section.parse(text, "remora.yaml", &|_| None).unwrap();
+    let plan = compile(&document, &WORLD).unwrap();
+    let names: Vec<(&str, bool, bool)> = plan
+        .entries
+        .iter()
+        .map(|entry| (&*entry.name, entry.is_hidden(), entry.is_mirror))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("edge/one:80", true, false),
+            ("edge/one:80-2", true, false),
+            ("edge/two:80", true, false),
+            ("edge/two:80/mirror", true, true),
+            ("edge", false, false),
+        ]
+    );
+    let routes = http(&plan.entries[4]).routes.as_deref().unwrap();
+    assert_eq!((routes.table.table().len(), routes.routes.len()), (6, 5));
+    assert!(!plan.drain_quiet);
+    assert!(http(&plan.entries[0]).client.keep_host);
+    assert!(http(&plan.entries[0]).forward.is_some());
+    let again = compile(&document, &WORLD).unwrap();
+    assert!(plan == again, "two plans of one file are equal");
+}

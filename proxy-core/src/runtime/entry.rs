@@ -230,6 +230,7 @@ impl Entry {
             gates: self.plan.health.as_ref().is_some_and(|health| health.gates),
             listens: self.plan.listen.clone(),
             acceptor: self.acceptor().cloned(),
+            takes_tls: self.accepting.is_some() || !self.plan.passthrough.is_empty(),
             leads_to: self.plan.targets.iter().map(called).collect(),
         }
     }

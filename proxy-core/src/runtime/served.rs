@@ -21,8 +21,8 @@ use crate::lifecycle::Phase;
 use crate::net::Connections;
 use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
 use crate::stack::{
-    Clients, Front, FrontFuture, Reused, Routes, Seam, Shared, TcpStack, Upstream, downstream,
-    upstream,
+    Clients, Directed, Front, FrontFuture, Reused, Routes, Seam, Shared, TcpStack, Upstream,
+    downstream, upstream,
 };
 #[cfg(feature = "gateway")]
 use crate::stack::{Destination, Listener, Router};
@@ -187,7 +187,12 @@ fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpS
     let endpoints = &entry.endpoints;
     let mirrors = |name: &str| on.served.get(name)?.seam();
     let upstream = upstream(plan, &mirrors, endpoints, &shared, counters, tls, known);
-    let seam = upstream.seam.clone();
+    let seam = match entry.acceptor() {
+        Some(acceptor) if !acceptor.params().hosts.is_empty() => {
+            Seam::new(Directed::new(Arc::clone(acceptor), upstream.seam.clone()))
+        }
+        _ => upstream.seam.clone(),
+    };
     // What becomes of copies is no news to who asked for news of failures.
     let log = match entry.plan.is_mirror && !on.log.wants(false) {
         true => &on.log.with(Which::Off),

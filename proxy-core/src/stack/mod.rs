@@ -1,5 +1,6 @@
 //! The only place where layers are composed: one file a stack, outermost layer first.
 
+mod directed;
 mod downstream;
 mod front;
 mod paths;
@@ -11,6 +12,7 @@ mod shared;
 mod tcp;
 mod upstream;
 
+pub use directed::Directed;
 pub use downstream::{Downstream, downstream};
 pub use front::{Front, FrontFuture, Routed, Routes};
 pub use reused::Reused;

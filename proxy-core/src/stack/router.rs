@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower::{Service, ServiceBuilder};
 
+use super::directed::{is_misdirected, misdirected};
 use super::front::{Routed, Routes};
 use super::{Reused, Seam};
 use crate::body::Body;
@@ -19,7 +20,6 @@ use crate::http::{
     Explain, ExplainLayer, ForwardLayer, HygieneLayer, Record, RecordLayer, Respond, RespondLayer,
     UpgradeLayer,
 };
-use crate::net::Secured;
 use crate::plan::{HttpPlan, LeadsTo, RoutePlan, RouteTable, RoutesPlan};
 use crate::route::{Head, Refused, normalise};
 use crate::telemetry::{AccessLog, EntryCounters, Exchange};
@@ -146,13 +146,11 @@ impl<C> Router<C> {
     /// The way of a request, whose path is made normal.
     fn way(&self, request: &mut Request<Body>) -> Result<&Way<C>, Refusal> {
         normalise(request.uri_mut()).map_err(Refusal::BadPath)?;
-        let head = Head::of(request);
-        if let (Some(acceptor), Some(secured)) =
-            (&self.acceptor, request.extensions().get::<Arc<Secured>>())
-            && !acceptor.permits(secured, host_of(head.authority))
-        {
+        let acceptor = self.acceptor.as_deref();
+        if acceptor.is_some_and(|acceptor| is_misdirected(acceptor, request)) {
             return Err(Refusal::Misdirected);
         }
+        let head = Head::of(request);
         let found = self.table.table().find(&head);
         let route = found.and_then(|found| self.table.route(found));
         route
@@ -164,15 +162,6 @@ impl<C> Router<C> {
 /// A destination of the listener's own.
 fn own(listener: &Listener<'_>, to: Seam) -> (Arc<str>, Arc<EntryCounters>, Seam) {
     (Arc::clone(listener.name), Arc::clone(listener.counters), to)
-}
-
-/// An authority without its port.
-fn host_of(authority: &str) -> &str {
-    let port = |port: &str| !port.contains(']') && port.bytes().all(|b| b.is_ascii_digit());
-    match authority.rsplit_once(':') {
-        Some((host, digits)) if port(digits) => host,
-        _ => authority,
-    }
 }
 
 impl<C> Routes for Router<C>
@@ -298,10 +287,7 @@ impl Service<Request<Body>> for Unrouted {
         ready(Err(match refusal.unwrap_or(Refusal::NoRoute) {
             Refusal::NoRoute => Fault::unseen(Reason::NoRoute, "no route fits the request"),
             Refusal::BadPath(why) => Fault::unseen(Reason::RequestError, why.to_string()),
-            Refusal::Misdirected => {
-                let detail = "the host has other rules for client certificates than the one that the connection was made for";
-                Fault::unseen(Reason::Misdirected, detail)
-            }
+            Refusal::Misdirected => misdirected(),
         }))
     }
 }

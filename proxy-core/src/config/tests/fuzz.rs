@@ -18,9 +18,9 @@ fn survives(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The same of the inbound role.
-fn survives_inbound(text: &str) -> Result<(), TestCaseError> {
-    let read = |text: &str| Section::Sidecar.parse(text, "remora.yaml", &|_| None);
+/// The same of another role.
+fn survives_as(section: Section, text: &str) -> Result<(), TestCaseError> {
+    let read = |text: &str| section.parse(text, "remora.yaml", &|_| None);
     match read(text) {
         Err(errors) => prop_assert!(errors.to_string().contains("error")),
         Ok(first) => {
@@ -45,6 +45,22 @@ sidecar:
     health: {path: /healthz}
     paths: {/a: {retry: {on: [connect, 503]}}}
 ambassador: {users: {zzz: '${NOPE}'}}
+";
+
+/// A file of the edge role with keys of every kind.
+const INGRESS: &str = "ingress:
+  edge:
+    listen: :8443
+    tls: {folder: /certs, hosts: {a.test: {client-ca: ca.pem}}}
+    hsts: {subdomains: true}
+    compress: {types: [text/*]}
+    errors: {'404': missing.html}
+    passthrough: {deep.test: tcp://deep:443}
+    routes:
+      a.test: http://a
+      'GET b.test=/x#b': {to: [http://b, {to: http://c, weight: 2}], rewrite: {path: /y}}
+      c.test~/x: {redirect: {scheme: https, port: 8443}}
+      d.test: {when: {query: {a: '~b'}}, respond: {status: 404, body: no, content-type: text/html}}
 ";
 
 /// Pieces of files, right and wrong.
@@ -135,6 +151,12 @@ proptest! {
     #[test]
     fn on_an_inbound_file_with_pieces_put_in(at in 0..INBOUND.len(), cut in 0..12_usize, new in piece()) {
         let (start, end) = (at, (at + cut).min(INBOUND.len()));
-        survives_inbound(&format!("{}{new}{}", &INBOUND[..start], &INBOUND[end..]))?;
+        survives_as(Section::Sidecar, &format!("{}{new}{}", &INBOUND[..start], &INBOUND[end..]))?;
+    }
+
+    #[test]
+    fn on_an_ingress_file_with_pieces_put_in(at in 0..INGRESS.len(), cut in 0..12_usize, new in piece()) {
+        let (start, end) = (at, (at + cut).min(INGRESS.len()));
+        survives_as(Section::Ingress, &format!("{}{new}{}", &INGRESS[..start], &INGRESS[end..]))?;
     }
 }

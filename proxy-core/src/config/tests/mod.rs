@@ -6,6 +6,7 @@ mod flags;
 mod fuzz;
 mod good;
 mod inbound;
+mod ingress;
 mod report;
 mod support;
 mod units;

@@ -1,5 +1,6 @@
 //! Shakes hands with clients, with what the files hold at the time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +74,11 @@ impl Acceptor {
 
     /// The certificates in use, in the order of their files.
     pub fn certificates(&self) -> Vec<Arc<ServedCertificate>> {
-        self.current.load().store.served().to_vec()
+        let mut all = self.current.load().store.served().to_vec();
+        let mut seen = HashSet::new();
+        // A file that is named and lies in a folder, too, is there twice.
+        all.retain(|certificate| seen.insert(certificate.file.clone()));
+        all
     }
 
     /// Reads the files anew. All or nothing: on an error everything stays as it is.
