@@ -85,3 +85,36 @@ fn fault(address: &Address, error: io::Error) -> Fault {
     };
     Fault::unseen(reason, detail).because(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_named_with_what_is_wrong_with_it() {
+        let address = Address::Unix(Path::new("/run/app.sock").into());
+        for (kind, reason, words) in [
+            (
+                ErrorKind::NotFound,
+                Reason::ConnectionRefused,
+                "there is no socket",
+            ),
+            (
+                ErrorKind::ConnectionRefused,
+                Reason::ConnectionRefused,
+                "refused",
+            ),
+            (
+                ErrorKind::PermissionDenied,
+                Reason::DestinationUnavailable,
+                "permission denied",
+            ),
+        ] {
+            let fault = fault(&address, kind.into());
+            let story = fault.story();
+            assert_eq!(fault.reason(), reason, "{story}");
+            assert!(story.contains("unix:/run/app.sock"), "{story}");
+            assert!(story.contains(words), "{story}");
+        }
+    }
+}
