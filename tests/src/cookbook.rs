@@ -262,7 +262,10 @@ fn move_port(value: &mut Value, host: &str, port: u16) -> usize {
             }
             usize::from(found)
         }
-        Value::Array(all) => all.iter_mut().map(|value| move_port(value, host, port)).sum(),
+        Value::Array(all) => all
+            .iter_mut()
+            .map(|value| move_port(value, host, port))
+            .sum(),
         Value::Object(all) => {
             let all = all.values_mut();
             all.map(|value| move_port(value, host, port)).sum()

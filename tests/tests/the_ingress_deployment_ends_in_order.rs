@@ -93,10 +93,7 @@ fn the_kubelet_and_clients_find_their_ports() {
         .collect();
     assert_eq!(
         led,
-        [
-            (&json!(80), &json!("plain")),
-            (&json!(443), &json!("web"))
-        ]
+        [(&json!(80), &json!("plain")), (&json!(443), &json!("web"))]
     );
     let labels = &template["metadata"]["labels"];
     assert_eq!(service["spec"]["selector"], *labels);
@@ -175,7 +172,10 @@ fn the_page_names_the_keys_and_defaults_of_what_is_off() {
         for key in ["hsts", "compress"] {
             let line = format!("    {key}: off ");
             let line = page.lines().find(|own| own.starts_with(&line));
-            let (_, told) = line.expect("its line").split_once("defaults: ").expect("them");
+            let (_, told) = line
+                .expect("its line")
+                .split_once("defaults: ")
+                .expect("them");
             let told = &yaml::documents(told)[0];
             assert_eq!(*told, meant[0]["ingress"]["web"][key], "{key}");
         }

@@ -211,11 +211,7 @@ impl Demo {
             let answers = caller.answers();
             for name in caller.kind.answered_by {
                 let has_answered = answers.contains_key(*name);
-                ensure!(
-                    has_answered,
-                    "{name} has not answered {}",
-                    caller.kind.name
-                );
+                ensure!(has_answered, "{name} has not answered {}", caller.kind.name);
             }
         }
         let counts = self.ingress.counts();

@@ -48,7 +48,9 @@ impl Identities {
             authority.issue(host, &hosts)?;
         }
         let stranger = Authority::new("nobody knows")?;
-        let known = KNOWN.iter().map(|name| own(&authority, name, folder.path()));
+        let known = KNOWN
+            .iter()
+            .map(|name| own(&authority, name, folder.path()));
         let all = known.chain([own(&stranger, STRANGER, folder.path())]);
         Ok(Self {
             own: all.collect::<anyhow::Result<_>>()?,
