@@ -120,7 +120,7 @@ impl Ingress {
         let loaded = load(&file).map_err(Failure::Usage)?;
         let source = Source {
             file: Some(file),
-            load: Box::new(move || load(&again)),
+            load: Arc::new(move || load(&again)),
         };
         let handle = runtime::start(Section::Ingress.as_str(), loaded, source)?;
         let address = handle.addresses(ENTRY).first().copied();

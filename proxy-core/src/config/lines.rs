@@ -38,6 +38,14 @@ impl<'o> Behind<'o> {
         Ok(())
     }
 
+    /// The commonest value of all, without a detour.
+    fn text(self, text: &str) -> Result<(), Error> {
+        self.out.push(' ');
+        write_text(self.out, text, true);
+        self.out.push('\n');
+        Ok(())
+    }
+
     fn map(self) -> Entries<'o> {
         Entries {
             is_begun: !self.has_key,
@@ -63,14 +71,17 @@ pub(super) struct Entries<'o> {
 }
 
 impl Entries<'_> {
-    fn entry<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Error> {
+    fn begin(&mut self) {
         if !std::mem::replace(&mut self.is_begun, true) {
             self.out.push('\n');
         }
         for _ in 0..self.depth {
             self.out.push_str("  ");
         }
-        write_text(self.out, key, false);
+    }
+
+    /// The value of the key that was just written.
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.out.push(':');
         value.serialize(Behind {
             out: self.out,
@@ -95,7 +106,10 @@ impl SerializeStruct for Entries<'_> {
         key: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        self.entry(key, value)
+        // The grammar's own keys need no quotes.
+        self.begin();
+        self.out.push_str(key);
+        self.value(value)
     }
 
     fn end(self) -> Result<(), Error> {
@@ -117,8 +131,9 @@ impl SerializeMap for Entries<'_> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let key = std::mem::take(&mut self.key);
-        self.entry(&key, value)
+        self.begin();
+        write_text(self.out, &self.key, false);
+        self.value(value)
     }
 
     fn end(self) -> Result<(), Error> {
@@ -193,8 +208,11 @@ impl<'o> Serializer for Behind<'o> {
         serialize_f32: f32,
         serialize_f64: f64,
         serialize_char: char,
-        serialize_str: &str,
         serialize_bytes: &[u8],
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Error> {
+        self.text(value)
     }
 
     fn serialize_none(self) -> Result<(), Error> {
@@ -215,7 +233,7 @@ impl<'o> Serializer for Behind<'o> {
         _: u32,
         variant: &'static str,
     ) -> Result<(), Error> {
-        self.inline(variant)
+        self.text(variant)
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
@@ -237,7 +255,7 @@ impl<'o> Serializer for Behind<'o> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        self.map().entry(variant, value)
+        SerializeStruct::serialize_field(&mut self.map(), variant, value)
     }
 
     fn serialize_seq(self, length: Option<usize>) -> Result<Items<'o>, Error> {
