@@ -14,7 +14,7 @@ The outbound proxy: calls to localhost become calls to services.
 A workload calls http://localhost:9000; the ambassador finds the service, picks an endpoint and \
 retries what may be retried, so that the workload never learns that a replica died.",
     listen: "Where the workload connects to, as localhost:9000; goes with --to, and both may be repeated",
-    to: "Where that leads, as http://users.default:8080 (schemes: http, h2c, https, tcp, tls)",
+    to: "Where that leads, as http://users.default:8080 (schemes: http, h2c, https, tcp, tls) or unix:/run/app.sock",
     request: "The request as the workload would send it, as 'GET http://localhost:9000/users'",
     pair: "--listen localhost:9000 --to http://users.default:8080",
     called: "localhost:9000",

@@ -136,7 +136,8 @@ pub(crate) struct Options {
     pub(crate) certificate: Certificate,
 }
 
-/// What only roles have that callers from elsewhere connect to.
+// What only roles have that callers from elsewhere connect to. (As documentation it would be the help of whatever
+// command has it.)
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Certificate {
     /// Speak TLS to callers, with this certificate and its chain (PEM); goes with --key.

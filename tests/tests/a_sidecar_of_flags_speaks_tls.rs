@@ -144,6 +144,13 @@ fn they_are_taught_where_they_mean_something_and_refused_elsewhere() {
         }
         let text = said(SIDECAR, &["--help"], 0).await;
         assert!(text.contains("--cert tls.crt --key tls.key"), "{text}");
+        for own in [
+            "Serve until SIGTERM",
+            "Check the configuration",
+            "Tell what a request",
+        ] {
+            assert!(text.contains(own), "{own}: {text}");
+        }
         let text = said("ambassador", &["--help"], 0).await;
         assert!(!text.contains("--cert"), "{text}");
         let flags = [

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use http::{HeaderValue, Request, StatusCode, Version};
-use remora_tests::client::{Body, get, once, post};
+use remora_tests::client::{Body, full, get, once, post};
 use remora_tests::config::Config;
 use remora_tests::events::Events;
 use remora_tests::local::{Local, crowded};
@@ -85,6 +85,35 @@ fn bytes_both_ways_and_either_end_first() {
             .find("its line", |line| line["protocol"] == "TCP")
             .await;
         assert_eq!(line["endpoint"], unix(&path));
+    });
+}
+
+#[test]
+fn an_upgraded_connection_is_a_tunnel() {
+    promise(async {
+        let (_folder, path) = place();
+        let _workload = Local::http(&path, |mut request| async move {
+            let upgraded = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                let io = hyper_util::rt::TokioIo::new(upgraded.await.expect("an upgrade"));
+                let (mut reader, mut writer) = tokio::io::split(io);
+                let _ = tokio::io::copy(&mut reader, &mut writer).await;
+            });
+            let mut response = status(101);
+            *response.body_mut() = full("");
+            let headers = response.headers_mut();
+            headers.insert("connection", HeaderValue::from_static("upgrade"));
+            headers.insert("upgrade", HeaderValue::from_static("echo"));
+            response
+        });
+        let sidecar = Proxy::start(&Config::of_sidecar(&format!("to: {}", unix(&path)))).await;
+        let mut wire = Wire::connect(sidecar.address()).await;
+        let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+        wire.send(request).await.expect("sent");
+        let head = wire.head().await.expect("an answer");
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+        wire.send("hello\n").await.expect("sent");
+        assert_eq!(wire.through("\n").await.expect("a line"), "hello\n");
     });
 }
 

@@ -172,7 +172,10 @@ impl FromStr for Url {
             return Self::unix(Scheme::Http, path);
         }
         let Some((scheme, rest)) = text.split_once("://") else {
-            if text.starts_with("unix") || text.starts_with('/') {
+            if ["/", "unix/", "unix+", "unix@"]
+                .iter()
+                .any(|start| text.starts_with(start))
+            {
                 return Err(Invalid::new(format!("`{text}` is not a URL"), UNIX));
             }
             let help = format!("write it with its scheme, like `http://{}`", stand_in(text));

@@ -138,7 +138,7 @@ impl Demo {
             if let Some(act) = due.filter(|_| drains.is_none()) {
                 screen.announce(now, &self.perform(act)?)?;
                 drains = (act == Act::Drain).then_some(now);
-                self.is_cut_short = asked.is_some() && !keep;
+                self.is_cut_short = asked.is_some();
             }
             if let Some(event) = self.look() {
                 screen.announce(now, &event)?;
@@ -174,8 +174,6 @@ impl Demo {
                 let first = self.callers.first().context("there are callers")?;
                 let report = Arc::clone(first).report();
                 self.report = Some(self.side.runtime().spawn(report));
-                // It is in flight before the sidecar hears that it is to end.
-                std::thread::sleep(LOOK);
                 self.sidecar.drain()?;
                 let (name, slow) = (first.kind.name, SLOW.as_secs());
                 Ok(format!(
