@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measures how the ambassador bears size: many entries, and many endpoints in one entry.
+"""Measures how the ambassador bears size: many entries, and many endpoints in one entry; and the ingress many routes.
 
-    unshare --net sh -c 'ip link set lo up && ulimit -n 20000 && bench/scale.py AMBASSADOR LOAD'
+    unshare --net sh -c 'ip link set lo up && ulimit -n 20000 && bench/scale.py AMBASSADOR INGRESS LOAD'
 
-AMBASSADOR is the program, LOAD is `remora-bench`, whose load and origin are used. Prints one line a
-case, in less than two minutes together: time from start to ready, memory (proportional set size)
-then, and time of a reload that changes one entry. For endpoints also the CPU of a request when every
+AMBASSADOR and INGRESS are the programs, LOAD is `remora-bench`, whose load and origin are used. `routes` after them
+measures routes alone. Prints one line a case, in about two minutes together: time from start to ready, memory
+(proportional set size) then, and time of a reload that changes one entry, or the listener of all routes. For endpoints also the CPU of a request when every
 endpoint is reached at the same origin, memory after that, and the CPU of an update that takes one
 endpoint away, with the request that meets it first. By hash all requests have one key.
 
@@ -54,8 +54,8 @@ def fetch(port, path="/", method="GET"):
     return urllib.request.urlopen(request).read().decode()
 
 
-class Ambassador:
-    """A running ambassador, whose log is read for as long as it runs."""
+class Proxy:
+    """A running proxy, whose log is read for as long as it runs."""
 
     def __init__(self, program, folder):
         begun = time.monotonic()
@@ -118,22 +118,54 @@ def timeout(seconds):
     return f"\n    timeout: {{request: {seconds}s}}\n"
 
 
-def measure_entries(program, folder, count, kind):
+def measure_file(program, folder, name, former, latter):
+    """Start and memory with one file, and the reload of another."""
     starts, memories, reloads = [], [], []
     for _ in range(3):
-        text = entries(folder, count, kind)
-        write(folder, "remora.yaml", text + timeout(30))
-        ambassador = Ambassador(program, folder)
-        starts.append(ambassador.start * 1e3)
-        memories.append(pss(ambassador.pid))
+        write(folder, "remora.yaml", former)
+        proxy = Proxy(program, folder)
+        starts.append(proxy.start * 1e3)
+        memories.append(pss(proxy.pid))
         # While the control thread settles after its start, nothing is asked of it.
         time.sleep(0.2)
-        write(folder, "remora.yaml", text + timeout(31))
-        reloads.append(ambassador.reload() * 1e3)
-        ambassador.end()
+        write(folder, "remora.yaml", latter)
+        reloads.append(proxy.reload() * 1e3)
+        proxy.end()
     start, memory, reload = map(statistics.median, (starts, memories, reloads))
-    name = f"{count} entries" + (f" ({kind})" if kind else "")
     print(f"{name}: start {start:.0f} ms, {memory:.1f} MiB, reload {reload:.0f} ms", flush=True)
+
+
+def measure_entries(program, folder, count, kind):
+    text = entries(folder, count, kind)
+    name = f"{count} entries" + (f" ({kind})" if kind else "")
+    measure_file(program, folder, name, text + timeout(30), text + timeout(31))
+
+
+def routes(hosts, services):
+    """A configuration with five routes a host but for its last line: a tenth of the hosts are wildcards."""
+    lines = [f"admin: 127.0.0.1:{ADMIN}", "workers: 1", "ingress:", "  web:"]
+    lines += [f"    listen: 127.0.0.1:{FIRST}", "    routes:"]
+    for number in range(hosts):
+        host = f"shop-{number}.example" if number % 10 else f"*.tenant-{number}.example"
+        service = number % services
+        to = f"http://127.9.{service // 250}.{service % 250 + 1}:{ORIGIN}"
+        beta = "when: {headers: {x-version: beta}}"
+        lines += [
+            f"      '{host}': {to}",
+            f"      '{host}/api': {{to: '{to}', rewrite: {{prefix: /}}}}",
+            f"      '{host}=/healthz': {{respond: {{status: 200, body: ok}}}}",
+            f"      'POST {host}/cart': {to}",
+            f"      '{host}/cart#beta-{number}': {{to: '{to}', {beta}}}",
+        ]
+    return "\n".join(lines)
+
+
+def measure_routes(program, folder, hosts, services, further=""):
+    text = routes(hosts, services) + "\n" + further
+    name = f"{hosts * 5} routes of {hosts} hosts to {services} services"
+    name += f", {further.strip()}" if further else ""
+    latter = text + "    max-headers: 65KiB\n"
+    measure_file(program, folder, name, text, latter)
 
 
 def endpoints(folder, count):
@@ -180,7 +212,7 @@ def measure_endpoints(program, bench, folder, count, balance):
     )
     endpoints(folder, count)
     write(folder, "remora.yaml", text + timeout(30))
-    ambassador = Ambassador(program, folder)
+    ambassador = Proxy(program, folder)
     pid = ambassador.pid
     memory = pss(pid)
     # Until there is a connection to nearly each.
@@ -202,8 +234,13 @@ def measure_endpoints(program, bench, folder, count, balance):
 
 
 def main():
-    program, bench = sys.argv[1:]
+    program, ingress, bench, *only = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
+        for hosts, services in [(1, 1), (200, 40), (1000, 200), (1000, 1000)]:
+            measure_routes(ingress, folder, hosts, services)
+        measure_routes(ingress, folder, 1000, 1000, "    compress: {}\n")
+        if only:
+            return
         for count, kind in [(1, ""), (1000, ""), (1000, "https"), (1000, "file"), (10000, "")]:
             measure_entries(program, folder, count, kind)
         origin = subprocess.Popen(

@@ -1,5 +1,6 @@
 //! The ingress: it stands before many services, and leads what is asked of many hosts to whoever answers it.
 
+mod demo;
 mod role;
 
 use std::process::ExitCode;

@@ -1,7 +1,9 @@
 //! What the ingress's command line says of itself.
 
-use proxy_cli::Role;
+use proxy_cli::{Own, Role};
 use proxy_core::config::Section;
+
+use crate::demo;
 
 pub(crate) static ROLE: Role = Role {
     section: Section::Ingress,
@@ -19,9 +21,14 @@ ambassador does it.",
     called: "localhost:8080",
     examples: "\
 Examples:
+  Watch it work, with nothing to install:
+      {name} demo
   One service for every host, without a file:
       {name} {pair}
       curl {called}
+  The same in TLS:
+      {name} {pair} \\
+          --cert tls.crt --key tls.key
   Serve what a file says, after a look whether it is right:
       {name} check -c remora.yaml
       {name} -c remora.yaml
@@ -42,6 +49,10 @@ Examples:
       ingress explain -c remora.yaml 'POST http://api.example.com:8080/v1' \\
           -H 'x-version: beta'
 ",
-    commands: &[],
+    commands: &[Own {
+        name: "demo",
+        describe: demo::describe,
+        run: demo::run,
+    }],
     until: None,
 };

@@ -4,9 +4,12 @@ use std::future::pending;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use anyhow::Context;
 use clap::ArgMatches;
 use proxy_core::config::{Errors, effective as effective_of};
+use proxy_core::runtime::aside;
 
 use crate::command::{Cli, Command, Options, grammar};
 use crate::{Failure, Role, explain as told, load, logs};
@@ -48,7 +51,10 @@ fn dispatch(role: &'static Role, matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn run(role: &'static Role, options: &Options, words: &ArgMatches) -> Result<(), Failure> {
-    let loaded = load::load(role.section, options).map_err(Failure::Usage)?;
+    let (section, own) = (role.section, options.clone());
+    let loading = aside("load", move || load::load(section, &own))?;
+    let loaded = loading.blocking_recv().context("reading it broke off")?;
+    let loaded = loaded.map_err(Failure::Usage)?;
     let words = words.subcommand_matches("run").unwrap_or(words);
     let ended = match &role.until {
         Some(until) => (until.ended)(words, &loaded)?,
@@ -58,7 +64,7 @@ fn run(role: &'static Role, options: &Options, words: &ArgMatches) -> Result<(),
     let again = options.clone();
     let source = proxy_core::runtime::Source {
         file: options.config.clone(),
-        load: Box::new(move || load::load(role.section, &again)),
+        load: Arc::new(move || load::load(role.section, &again)),
     };
     proxy_core::runtime::run_until(role.name(), loaded, source, ended)?;
     Ok(())

@@ -20,6 +20,9 @@ const FILES: [&str; 2] = ["/etc/remora", "/run/app"];
 /// The hosts that have a certificate each where recipes have a folder of them.
 pub const HOSTS: [&str; 2] = ["admin.example", "shop.example"];
 
+/// The pages that recipes show; each holds its own name.
+const PAGES: [&str; 3] = ["404.html", "maintenance.html", "sorry.html"];
+
 /// A section with one file.
 #[derive(Clone, Debug)]
 pub struct Recipe {
@@ -72,6 +75,11 @@ pub fn folder() -> TempDir {
     secure(folder.path(), &nobody);
     hosts(folder.path(), &nobody);
     place(folder.path(), "endpoints", "127.0.0.1:1\n");
+    let pages = folder.path().join("pages");
+    std::fs::create_dir(&pages).expect("a folder");
+    for page in PAGES {
+        place(&pages, page, &format!("<p>{page}</p>\n"));
+    }
     folder
 }
 
@@ -145,7 +153,7 @@ impl Stage {
         }
     }
 
-    /// Leads this host of `to`, or of a mirror's, to the endpoints, which share a port.
+    /// Leads this host of an upstream, wherever the recipe leads to it, to the endpoints, which share a port.
     ///
     /// # Panics
     ///
@@ -153,15 +161,8 @@ impl Stage {
     pub fn lead(&mut self, host: &str, endpoints: &[SocketAddr]) {
         let addresses = endpoints.iter().map(SocketAddr::ip).collect();
         self.dns.set(host, Answer::Addresses(addresses, 60));
-        let mut found = 0;
-        let entries = self.file[self.role].as_object_mut().expect("entries");
-        for entry in entries.values_mut() {
-            found += move_port(&mut entry["to"], host, endpoints[0].port());
-            if let Some(mirror) = entry.get_mut("mirror") {
-                found += move_port(&mut mirror["to"], host, endpoints[0].port());
-            }
-        }
-        assert_eq!(found, 1, "the recipe leads to {host}");
+        let found = move_port(&mut self.file[self.role], host, endpoints[0].port());
+        assert!(found > 0, "the recipe leads to {host}");
     }
 
     /// As [`Stage::lead`], to replicas.
@@ -248,10 +249,12 @@ fn move_workload(value: &mut Value, workload: &str, origin: SocketAddr) -> usize
 }
 
 /// Replaces the port of the URLs that have this host, and says how many there were.
-fn move_port(to: &mut Value, host: &str, port: u16) -> usize {
-    match to {
+fn move_port(value: &mut Value, host: &str, port: u16) -> usize {
+    match value {
         Value::String(url) => {
-            let (scheme, rest) = url.split_once("://").expect("a URL");
+            let Some((scheme, rest)) = url.split_once("://") else {
+                return 0;
+            };
             let (name, _) = rest.split_once(':').unwrap_or((rest, ""));
             let found = name == host;
             if found {
@@ -259,8 +262,14 @@ fn move_port(to: &mut Value, host: &str, port: u16) -> usize {
             }
             usize::from(found)
         }
-        Value::Array(list) => list.iter_mut().map(|to| move_port(to, host, port)).sum(),
-        Value::Object(weighted) => move_port(&mut weighted["to"], host, port),
-        other => panic!("{other} is no upstream"),
+        Value::Array(all) => all
+            .iter_mut()
+            .map(|value| move_port(value, host, port))
+            .sum(),
+        Value::Object(all) => {
+            let all = all.values_mut();
+            all.map(|value| move_port(value, host, port)).sum()
+        }
+        _ => 0,
     }
 }

@@ -20,6 +20,8 @@ pub mod dns;
 pub mod events;
 /// A gRPC service and its client, written out by hand.
 pub mod grpc;
+/// A demo that is kept running, and what it shows.
+pub mod kept;
 /// JSON lines of a running program, on which a test can wait.
 pub mod lines;
 /// Requests at a fixed rate, whatever becomes of them.

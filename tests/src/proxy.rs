@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::promise::{expect, until};
 
 /// The role whose binary is meant where none is named.
-pub(crate) const AMBASSADOR: &str = "ambassador";
+pub const AMBASSADOR: &str = "ambassador";
 
 /// The inbound role.
 pub const SIDECAR: &str = "sidecar";

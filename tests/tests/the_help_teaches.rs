@@ -2,6 +2,7 @@
 
 use remora_tests::ambassador::run;
 use remora_tests::promise::promise;
+use remora_tests::proxy::{self, INGRESS, SIDECAR};
 
 /// Command lines, each with what their help must say.
 const TAUGHT: &[(&[&str], &[&str])] = &[
@@ -42,29 +43,73 @@ const TAUGHT: &[(&[&str], &[&str])] = &[
     ),
 ];
 
+/// The same of the roles that callers from elsewhere connect to.
+const TAUGHT_INBOUND: &[(&str, &[&str], &[&str])] = &[
+    (
+        SIDECAR,
+        &["--help"],
+        &["sidecar demo", "sidecar drain", "Exit codes:", "--cert"],
+    ),
+    (SIDECAR, &["run", "--help"], &["localhost:15010/readyz"]),
+    (
+        INGRESS,
+        &["--help"],
+        &[
+            "ingress demo",
+            "--listen :8080 --to http://shop:8080",
+            "--cert tls.crt --key tls.key",
+            "ingress check -c remora.yaml",
+            "Exit codes:",
+            "Where to look next:",
+        ],
+    ),
+    (
+        INGRESS,
+        &["run", "--help"],
+        &["ingress run -c remora.yaml", "localhost:15030/readyz"],
+    ),
+    (
+        INGRESS,
+        &["explain", "--help"],
+        &["GET https://shop.example", "x-version: beta"],
+    ),
+    (INGRESS, &["check", "--help"], &["--samples samples.yaml"]),
+    (INGRESS, &["demo", "--help"], &["--keep"]),
+];
+
 #[test]
 fn each_help_says_what_to_type_and_what_follows() {
     promise(async {
         for (arguments, phrases) in TAUGHT {
-            let output = run(arguments).await;
-            assert_eq!(output.status.code(), Some(0), "{arguments:?}");
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            for phrase in *phrases {
-                assert!(text.contains(phrase), "{arguments:?}: {phrase}\n{text}");
-            }
-            let wide: Vec<&str> = text.lines().filter(|l| l.chars().count() > 80).collect();
-            assert!(wide.is_empty(), "{arguments:?}: {wide:#?}");
+            teaches(proxy::AMBASSADOR, arguments, phrases).await;
+        }
+        for (role, arguments, phrases) in TAUGHT_INBOUND {
+            teaches(role, arguments, phrases).await;
         }
     });
+}
+
+async fn teaches(role: &str, arguments: &[&str], phrases: &[&str]) {
+    let output = proxy::run(role, arguments).await;
+    assert_eq!(output.status.code(), Some(0), "{role} {arguments:?}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for phrase in phrases {
+        let said = text.contains(phrase);
+        assert!(said, "{role} {arguments:?}: {phrase}\n{text}");
+    }
+    let wide: Vec<&str> = text.lines().filter(|l| l.chars().count() > 80).collect();
+    assert!(wide.is_empty(), "{role} {arguments:?}: {wide:#?}");
 }
 
 #[test]
 fn the_short_help_fits_a_screen() {
     promise(async {
-        let output = run(&["-h"]).await;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(text.lines().count() <= 40, "{text}");
-        assert!(text.contains("--help"), "{text}");
+        for role in [proxy::AMBASSADOR, SIDECAR, INGRESS] {
+            let output = proxy::run(role, &["-h"]).await;
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(text.lines().count() <= 40, "{text}");
+            assert!(text.contains("--help"), "{text}");
+        }
     });
 }
 
@@ -81,5 +126,15 @@ fn what_the_help_shows_is_accepted() {
         assert_eq!(output.status.code(), Some(0));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.contains("http://users.default:8080"), "{text}");
+        for (role, to) in [
+            (SIDECAR, "http://localhost:8080"),
+            (INGRESS, "http://shop:8080"),
+        ] {
+            let flags = ["check", "--effective", "--listen", ":8080", "--to", to];
+            let output = proxy::run(role, &flags).await;
+            assert_eq!(output.status.code(), Some(0), "{role}");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(text.contains(to), "{text}");
+        }
     });
 }

@@ -70,19 +70,16 @@ fn what_cannot_run_in_an_empty_image_is_refused() {
 fn each_role_has_an_image_of_its_own() {
     let Some(bench) = Bench::new() else { return };
     let arguments: [&Path; 2] = [&bench.binary, Path::new(IMAGE)];
-    done(
-        bench
-            .script(&arguments)
-            .env("ROLE", "sidecar")
-            .env("CA_BUNDLE", ""),
-    );
-    let image = bench.unpack();
-    assert_eq!(image.config["config"]["Entrypoint"], json!(["/sidecar"]));
-    assert_eq!(
-        image.config["config"]["ExposedPorts"],
-        json!({"15010/tcp": {}})
-    );
-    assert_eq!(image.files, ["-r-xr-xr-x 0/0 sidecar"]);
+    for (role, port) in [("sidecar", "15010/tcp"), ("ingress", "15030/tcp")] {
+        let mut script = bench.script(&arguments);
+        done(script.env("ROLE", role).env("CA_BUNDLE", ""));
+        let image = bench.unpack();
+        let config = &image.config["config"];
+        assert_eq!(config["Entrypoint"], json!([format!("/{role}")]));
+        assert_eq!(config["ExposedPorts"], json!({port: {}}));
+        assert_eq!(config["User"], "65532:65532");
+        assert_eq!(image.files, [format!("-r-xr-xr-x 0/0 {role}")]);
+    }
 }
 
 /// A folder with a static binary, a file of authorities, and a storage for images of its own.

@@ -1,14 +1,11 @@
 //! `sidecar demo` tells callers apart, follows the workload's health and drains without a loss; `--keep` keeps it for curl.
 
 use std::path::Path;
-use std::process::Stdio;
 
+use remora_tests::kept::{Kept, shell};
 use remora_tests::needs::met;
-use remora_tests::promise::{expect, promise};
-use remora_tests::proxy::{SIDECAR, binary, run};
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use remora_tests::promise::promise;
+use remora_tests::proxy::{SIDECAR, run};
 
 #[test]
 fn it_ends_well_and_its_last_table_counts_no_failure() {
@@ -79,7 +76,7 @@ fn what_it_shows_can_be_pasted_while_it_is_kept() {
         return;
     }
     promise(async {
-        let mut kept = Kept::start();
+        let mut kept = Kept::start(SIDECAR);
         let shown = kept.curl().await;
         let reply = shell(&shown).await;
         let (_, port) = shown.split_once("shop.demo:").expect("a port");
@@ -94,67 +91,10 @@ fn what_it_shows_can_be_pasted_while_it_is_kept() {
         let (folder, _) = folder.split_once("/ca.pem").expect("a folder");
         assert!(Path::new(folder).exists());
         kept.find("the sidecar is ready again").await;
-        let id = kept.child.id().expect("it runs").cast_signed();
-        let id = Pid::from_raw(id).expect("a process has a number");
-        kill_process(id, Signal::INT).expect("it runs");
+        kept.interrupt();
         kept.find("the report was finished").await;
         kept.find("failures the callers saw: 0").await;
-        let status = expect("its end", kept.child.wait()).await;
-        assert_eq!(status.expect("a child").code(), Some(0));
+        assert_eq!(kept.exit().await.code(), Some(0));
         assert!(!Path::new(folder).exists(), "the keys are gone");
     });
-}
-
-/// The demo, kept running.
-struct Kept {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Kept {
-    fn start() -> Self {
-        let mut child = Command::new(binary(SIDECAR))
-            .args(["demo", "--keep"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the binary starts");
-        let stdout = child.stdout.take().expect("stdout");
-        let lines = BufReader::new(stdout).lines();
-        Self { child, lines }
-    }
-
-    async fn line(&mut self) -> String {
-        let line = expect("a line", self.lines.next_line()).await;
-        line.expect("text").expect("a demo that goes on")
-    }
-
-    async fn find(&mut self, words: &str) -> String {
-        loop {
-            let line = self.line().await;
-            if line.contains(words) {
-                return line;
-            }
-        }
-    }
-
-    /// The command that it shows: a line, and those that it goes on in.
-    async fn curl(&mut self) -> String {
-        let mut command = self.find("curl ").await;
-        while command.ends_with('\\') {
-            command = format!("{command}\n{}", self.line().await);
-        }
-        command
-    }
-}
-
-/// What a shell prints that gets these lines.
-async fn shell(lines: &str) -> String {
-    let mut shell = Command::new("sh");
-    let output = shell.args(["-c", lines]).stdin(Stdio::null()).output();
-    let output = expect("curl", output).await.expect("a shell");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{lines}\n{said}");
-    String::from_utf8(output.stdout).expect("text")
 }

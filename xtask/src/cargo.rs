@@ -56,8 +56,12 @@ pub(crate) fn programs() -> Result<Vec<(&'static str, PathBuf)>> {
     ROLES.into_iter().map(program).collect()
 }
 
-/// Runs the ambassador's demonstration.
+/// Runs the demonstration of a role: that of the first word, or else the ambassador's.
 pub(crate) fn demo(words: &[String]) -> Result<()> {
-    let mut command = cargo(&["run", "--release", "--package", AMBASSADOR, "--", "demo"]);
+    let (role, words) = match words.split_first() {
+        Some((role, rest)) if ROLES.contains(&role.as_str()) => (role.as_str(), rest),
+        _ => (AMBASSADOR, words),
+    };
+    let mut command = cargo(&["run", "--release", "--package", role, "--", "demo"]);
     step::run("demo", command.args(words))
 }

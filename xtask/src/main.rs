@@ -22,7 +22,7 @@ Usage: cargo xtask COMMAND
                            (or those whose name contains FILTER; ARGS go to the test programs)
   lint                     rustfmt, clippy, rustdoc and cargo-deny, warnings as errors
   ci                       test, then lint
-  demo [ARGS]              the ambassador's demonstration
+  demo [ROLE] [ARGS]       the demonstration of a role, by default the ambassador's
   bench [OPTIONS]          measure the ambassador beside HAProxy, nginx and Envoy (see bench --help)
   bench gray [OPTIONS]     the same while one of three endpoints fails (see bench gray --help)
   dist [--plain]           a static release binary of each role in target/dist, guided by a profile that is

@@ -5,9 +5,15 @@
 //! - [`Tally`] is what callers saw: how long answers took, and what failed
 //! - [`Screen`] shows a [`Picture`], alive on a terminal or line by line
 //! - [`figures`] writes numbers for its columns
+//! - with the feature `demo-tls`, [`certificates`] makes an authority and what it issues, and [`connection`] is
+//!   how callers speak TLS
 //!
 //! What a demo plays, and with whom, is its role's.
 
+#[cfg(feature = "demo-tls")]
+pub mod certificates;
+#[cfg(feature = "demo-tls")]
+pub mod connection;
 pub mod figures;
 mod screen;
 mod script;

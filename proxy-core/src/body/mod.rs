@@ -2,6 +2,8 @@
 
 mod stream;
 mod watch;
+mod withheld;
 
 pub use stream::{Body, Duplex};
 pub use watch::{End, Watch};
+pub use withheld::withhold;

@@ -1,19 +1,16 @@
 //! Writes the effective configuration: YAML with every default, in the order of the grammar.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Config, tree::is_plain_text};
+use super::{Config, lines::Behind, tree::is_plain_text};
 
 /// The whole configuration as YAML, every default included.
 ///
 /// Read again, it gives a configuration equal to that of the document it came from. A `$` in a
 /// value is doubled, so that nothing of it is taken for a variable.
 pub fn effective(config: &Config) -> String {
-    // It cannot fail: every key of a configuration is a string, and every number is whole.
-    let mut text = match serde_json::to_value(config) {
-        Ok(Value::Object(settings)) => yaml(&settings),
-        _ => String::new(),
-    };
+    let mut text = written(config);
     // It is kept for as long as it holds.
     text.shrink_to_fit();
     text
@@ -21,33 +18,22 @@ pub fn effective(config: &Config) -> String {
 
 /// A map as YAML. A `$` in a value is doubled.
 pub fn yaml(map: &Map<String, Value>) -> String {
-    let mut out = String::new();
-    write_map(&mut out, map, 0);
-    out
+    written(map)
 }
 
-/// Writes the entries of a map that is not empty, each on its lines.
-fn write_map(out: &mut String, map: &Map<String, Value>, depth: usize) {
-    for (key, value) in map {
-        out.push_str(&"  ".repeat(depth));
-        write_text(out, key, false);
-        out.push(':');
-        match value {
-            Value::Object(inner) if !inner.is_empty() => {
-                out.push('\n');
-                write_map(out, inner, depth + 1);
-            }
-            other => {
-                out.push(' ');
-                write_inline(out, other);
-                out.push('\n');
-            }
-        }
+/// Written as it is gone through: a configuration may have thousands of entries, and as one tree of values they
+/// would take many times what their text does.
+fn written(map: &impl Serialize) -> String {
+    let mut out = String::new();
+    // It cannot fail: every key of a configuration is a string, and every number is whole.
+    match map.serialize(Behind::nothing(&mut out)) {
+        Ok(()) => out,
+        Err(_) => String::new(),
     }
 }
 
 /// Writes a value on the line that is begun.
-fn write_inline(out: &mut String, value: &Value) {
+pub(super) fn write_inline(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
@@ -76,7 +62,7 @@ fn write_inline(out: &mut String, value: &Value) {
 
 /// Writes a text, in double quotes where it could be read as anything else. Variables are read in
 /// values, not in keys.
-fn write_text(out: &mut String, text: &str, is_value: bool) {
+pub(super) fn write_text(out: &mut String, text: &str, is_value: bool) {
     if is_plain_text(text) {
         return out.push_str(text);
     }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::{
     Document, Entry, EntryName, Error, Errors, Gateway, Inbound, InboundAddress, InboundTls,
-    Invalid, Lead, ListenAddress, RouteKey, Section, To, Url, errors::Place, validate::validate,
+    Invalid, ListenAddress, Route, RouteKey, Section, To, Url, errors::Place, validate::validate,
 };
 
 /// The flags that make or change a configuration, as they were written.
@@ -210,7 +210,8 @@ impl Change {
                 if let (Some(address), Some(url), Some(every)) = (address, url, every) {
                     let mut entry = Gateway::new(address);
                     entry.tls = self.tls(name, flags);
-                    entry.routes.insert(every, Lead(To::from(url).into()));
+                    let route = Route::from(To::from(url));
+                    entry.routes.insert(every, route.into());
                     self.document.config.ingress.insert(key, entry);
                 }
             }

@@ -23,6 +23,7 @@ mod forwarded;
 mod gateway;
 mod inbound;
 mod inbound_tls;
+mod lines;
 mod listen;
 mod matching;
 mod mirror;

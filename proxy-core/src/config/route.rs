@@ -18,9 +18,15 @@ use super::{
     When,
 };
 
-/// A route, in the file also written as its `to` alone.
+/// A route, in the file also written as its `to` alone. Boxed: a map of thousands moves its values as it grows.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lead(pub Route);
+pub struct Lead(pub Box<Route>);
+
+impl From<Route> for Lead {
+    fn from(route: Route) -> Self {
+        Self(Box::new(route))
+    }
+}
 
 /// What becomes of the requests that fit: exactly one of `to`, `redirect` and `respond`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -204,14 +210,14 @@ impl<'de> Visitor<'de> for LeadVisitor {
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Lead, E> {
         let to = text.parse::<super::Url>().map_err(E::custom)?;
-        Ok(Lead(Route::from(To::from(to))))
+        Ok(Route::from(To::from(to)).into())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Lead, A::Error> {
-        To::deserialize(SeqAccessDeserializer::new(seq)).map(|to| Lead(to.into()))
+        To::deserialize(SeqAccessDeserializer::new(seq)).map(|to| Route::from(to).into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Lead, A::Error> {
-        Route::deserialize(MapAccessDeserializer::new(map)).map(Lead)
+        Box::deserialize(MapAccessDeserializer::new(map)).map(Lead)
     }
 }

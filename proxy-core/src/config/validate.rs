@@ -50,25 +50,18 @@ impl Check<'_> {
     }
 
     pub(super) fn entry(&mut self, above: &[&str], entry: &Entry) {
-        let at = |keys: &[&'static str]| -> Vec<String> {
-            let keys = above.iter().chain(keys);
-            keys.map(ToString::to_string).collect()
-        };
         self.targets(above, &entry.to, entry.discover.as_ref());
-        let timeout = &entry.timeout;
+        let (timeout, pool) = (&entry.timeout, &entry.pool);
         let off = ", or `off` for no limit";
-        self.limit(&at(&["timeout", "request"]), &timeout.request, off);
-        self.limit(&at(&["timeout", "try"]), &timeout.r#try, off);
-        self.limit(&at(&["timeout", "idle"]), &timeout.idle, off);
-        self.limit(
-            &at(&["timeout", "connect"]),
-            &OrOff::On(timeout.connect),
-            "",
-        );
-        self.limit(&at(&["pool", "age"]), &entry.pool.age, off);
-        self.limit(&at(&["pool", "idle"]), &OrOff::On(entry.pool.idle), "");
+        self.limit(above, &["timeout", "request"], &timeout.request, off);
+        self.limit(above, &["timeout", "try"], &timeout.r#try, off);
+        self.limit(above, &["timeout", "idle"], &timeout.idle, off);
+        let connect = OrOff::On(timeout.connect);
+        self.limit(above, &["timeout", "connect"], &connect, "");
+        self.limit(above, &["pool", "age"], &pool.age, off);
+        self.limit(above, &["pool", "idle"], &OrOff::On(pool.idle), "");
         if let OrOff::On(eject) = &entry.eject {
-            self.limit(&at(&["eject", "for"]), &OrOff::On(eject.r#for), "");
+            self.limit(above, &["eject", "for"], &OrOff::On(eject.r#for), "");
         }
         self.backoff(above, entry);
         self.hash(above, entry);
@@ -224,10 +217,17 @@ impl Check<'_> {
         );
     }
 
-    pub(super) fn limit(&mut self, path: &[String], limit: &OrOff<Duration>, or: &str) {
-        let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        if let OrOff::On(limit) = limit {
-            self.above_zero(&path, *limit, or);
+    pub(super) fn limit(
+        &mut self,
+        above: &[&str],
+        below: &[&str],
+        limit: &OrOff<Duration>,
+        or: &str,
+    ) {
+        if let OrOff::On(limit) = limit
+            && limit.is_zero()
+        {
+            self.above_zero(&[above, below].concat(), *limit, or);
         }
     }
 

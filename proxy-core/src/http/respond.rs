@@ -10,11 +10,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::body::Body;
+use crate::body::{Body, withhold};
 use crate::fault::{Fault, Reason};
 use crate::telemetry::Exchange;
 
@@ -55,10 +55,12 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let exchange = request.extensions().get::<Exchange>().cloned();
         let grpc = is_grpc(&request);
+        let to_head = *request.method() == Method::HEAD;
         RespondFuture {
             inner: self.inner.call(request),
             exchange,
             grpc,
+            to_head,
         }
     }
 }
@@ -70,6 +72,7 @@ pin_project! {
         inner: F,
         exchange: Option<Exchange>,
         grpc: bool,
+        to_head: bool,
     }
 }
 
@@ -87,11 +90,14 @@ where
                 if let Some(exchange) = this.exchange {
                     exchange.fail(&fault);
                 }
-                if *this.grpc {
-                    grpc_response(&fault)
-                } else {
-                    text_response(&fault)
+                let mut response = match *this.grpc {
+                    true => grpc_response(&fault),
+                    false => text_response(&fault),
+                };
+                if *this.to_head {
+                    withhold(&mut response);
                 }
+                response
             }
         }))
     }

@@ -81,7 +81,7 @@ impl Compiling<'_, '_> {
         let mut http = compile_http(self.name.as_str(), &entry, self.compiler.process());
         http.forward = self.forward.clone();
         http.client_cert = true;
-        http.routes = Some(Box::new(RoutesPlan {
+        http.routes = Some(Arc::new(RoutesPlan {
             table: table?,
             routes,
             pages,

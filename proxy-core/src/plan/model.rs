@@ -149,7 +149,7 @@ pub struct HttpPlan {
     pub client: ClientParams,
     /// Which entries its requests go to, if it is a gateway.
     #[cfg(feature = "gateway")]
-    pub routes: Option<Box<super::RoutesPlan>>,
+    pub routes: Option<Arc<super::RoutesPlan>>,
 }
 
 impl HttpPlan {

@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::aside;
 use crate::config::{self, Document, Errors};
 use crate::plan::{Plan, World, compile};
 use crate::tls::{Acceptor, Material, Params, Unusable};
@@ -56,8 +58,8 @@ impl Loaded {
 pub struct Source {
     /// The file, if there is one: it is watched.
     pub file: Option<PathBuf>,
-    /// Reads and compiles; the error is what the operator is shown.
-    pub load: Box<dyn Fn() -> Result<Loaded, String> + Send>,
+    /// Reads and compiles, on a thread of its own; the error is what the operator is shown.
+    pub load: Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>,
 }
 
 /// A file that is to be sent to clients: kept in memory, and therefore of at most 1 MiB.
@@ -76,7 +78,16 @@ impl Source {
     pub fn fixed(loaded: Loaded) -> Self {
         Self {
             file: None,
-            load: Box::new(move || Ok(loaded.clone())),
+            load: Arc::new(move || Ok(loaded.clone())),
         }
+    }
+
+    /// Reads it again. Meanwhile the calling thread does other things.
+    pub(super) async fn read(&self) -> Result<Loaded, String> {
+        let load = Arc::clone(&self.load);
+        let reading = aside("load", move || load());
+        let reading = reading.map_err(|error| format!("no thread to read it on: {error}\n"))?;
+        let broken = |_| "reading it broke off\n".to_owned();
+        reading.await.map_err(broken)?
     }
 }

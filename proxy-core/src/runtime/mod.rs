@@ -4,6 +4,7 @@
 //! interface, reloads. Workers own their listeners, connections and pools, so that a request never
 //! leaves its thread; they get whole layouts from the control thread and find out themselves what changed.
 
+mod aside;
 mod drain;
 mod entry;
 mod handle;
@@ -16,6 +17,7 @@ mod served;
 mod signals;
 mod worker;
 
+pub use aside::aside;
 pub use handle::{Handle, start};
 pub use loaded::{Loaded, Source};
 pub use process::{Error, run, run_until};

@@ -271,7 +271,7 @@ impl Process {
             tracing::warn!("asked to reload: {NO_FILE}");
             return Err(format!("{NO_FILE}\n"));
         }
-        let loaded = (self.source.load)();
+        let loaded = self.source.read().await;
         if !explicit
             && loaded
                 .as_ref()

@@ -99,6 +99,7 @@ impl<C> Router<C> {
         routes: &RoutesPlan,
         find: impl Fn(&str) -> Option<Destination<C>>,
     ) -> Self {
+        let all = Changes::of(routes);
         let ways = routes.routes.iter().map(|route| {
             let (name, counters, to) = match &route.to {
                 LeadsTo::Entry(entry) => match find(entry) {
@@ -124,7 +125,7 @@ impl<C> Router<C> {
             Way {
                 stack: Stack::Changing(changing(
                     listener,
-                    routes,
+                    &all,
                     Some(route),
                     (name, &counters),
                     to,
@@ -136,7 +137,7 @@ impl<C> Router<C> {
         let (name, counters, unrouted) = own(listener, Seam::new(Unrouted));
         Self {
             ways: ways.collect(),
-            own: changing(listener, routes, None, (name, &counters), unrouted),
+            own: changing(listener, &all, None, (name, &counters), unrouted),
             table: routes.table.clone(),
             acceptor: listener.acceptor.cloned(),
         }
@@ -187,13 +188,34 @@ where
     }
 }
 
+/// What is changed of the responses of all routes, which share it.
+struct Changes {
+    hsts: Option<HstsLayer>,
+    compress: Option<CompressLayer>,
+    pages: Option<PagesLayer>,
+}
+
+impl Changes {
+    fn of(routes: &RoutesPlan) -> Self {
+        // The settings were tried when the configuration was read.
+        let hsts = routes.hsts.as_ref();
+        let compress = routes.compress.clone();
+        let pages = &routes.pages;
+        Self {
+            hsts: hsts.and_then(|params| HstsLayer::new(params).ok()),
+            compress: compress.and_then(|params| CompressLayer::new(params).ok()),
+            pages: (!pages.pages.is_empty()).then(|| PagesLayer::new(pages.clone())),
+        }
+    }
+}
+
 /// Composes a stack that ends at `to`, with the changes of a route and of the whole listener.
 ///
 /// What changes requests stands below the hygiene, so that a client cannot have it taken away as a field of the
 /// hop; what changes responses stands above everything that makes one.
 fn changing(
     listener: &Listener<'_>,
-    routes: &RoutesPlan,
+    all: &Changes,
     route: Option<&RoutePlan>,
     (name, counters): (Arc<str>, &Arc<EntryCounters>),
     to: Seam,
@@ -215,11 +237,6 @@ fn changing(
         response: params.response.clone(),
         ..HeadersParams::default()
     });
-    let hsts = routes.hsts.as_ref();
-    let hsts = hsts.and_then(|params| HstsLayer::new(params).ok());
-    let compress = routes.compress.clone();
-    let compress = compress.and_then(|params| CompressLayer::new(params).ok());
-    let pages = (!routes.pages.pages.is_empty()).then(|| PagesLayer::new(routes.pages.clone()));
     let plan = listener.plan;
     let inner = ServiceBuilder::new()
         .layer(RespondLayer)
@@ -232,11 +249,11 @@ fn changing(
         .service(to);
     let changed = ServiceBuilder::new()
         .option_layer(cors)
-        .option_layer(hsts)
+        .option_layer(all.hsts.clone())
         .option_layer(of_responses)
         // Below what says more of a response: its body is another one then.
-        .option_layer(compress)
-        .option_layer(pages)
+        .option_layer(all.compress.clone())
+        .option_layer(all.pages.clone())
         .map_err(|never: Infallible| -> Fault { match never {} })
         .service(inner);
     Reused::new(

@@ -5,10 +5,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use tower::Service;
 
-use crate::body::Body;
+use crate::body::{Body, withhold};
 use crate::fault::Fault;
 
 /// The answer. By default 404 without a body.
@@ -76,11 +76,14 @@ impl Service<Request<Body>> for Fixed {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let mut response = Response::new(Body::full(self.params.body.clone()));
         *response.status_mut() = self.params.status;
         if let Some(kind) = &self.params.content_type {
             response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+        }
+        if *request.method() == Method::HEAD && !self.params.body.is_empty() {
+            withhold(&mut response);
         }
         ready(Ok(response))
     }

@@ -15,7 +15,7 @@ use http::{Method, Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::body::Body;
+use crate::body::{Body, withhold};
 use crate::fault::Fault;
 use crate::telemetry::Exchange;
 
@@ -133,9 +133,9 @@ impl Params {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, page.content_type.clone());
         headers.insert(CONTENT_LENGTH, HeaderValue::from(page.body.len()));
-        *response.body_mut() = match to_head {
-            true => Body::empty(),
-            false => Body::full(page.body.clone()),
-        };
+        *response.body_mut() = Body::full(page.body.clone());
+        if to_head {
+            withhold(response);
+        }
     }
 }

@@ -15,10 +15,10 @@ use http::{HeaderValue, Request};
 use http_body_util::{BodyExt, Empty};
 use parking_lot::Mutex;
 use proxy_cli::demo::Tally;
+use proxy_cli::demo::connection::{Connection, Way};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout};
 
-use super::connection::{Connection, Way};
 use super::identities::Identities;
 use super::workload::REPORT;
 

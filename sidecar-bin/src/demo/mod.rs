@@ -5,13 +5,12 @@
 //! - [`identities`] makes the certificates, in a folder that is gone afterwards
 //! - [`workload`] stands behind the sidecar and answers with what it was told of who calls
 //! - [`sidecar`] compiles the configuration that is shown and runs it as `sidecar run` would
-//! - [`caller`] calls it, and [`connection`] is how
+//! - [`caller`] calls it
 //! - [`mod@table`] sets figures in columns
 //!
 //! Only loopback addresses and ephemeral ports are used, and nothing but that folder is written.
 
 mod caller;
-mod connection;
 mod identities;
 mod run;
 mod script;

@@ -17,9 +17,8 @@ impl Check<'_> {
             Some(tls) => self.inbound_tls(name, tls),
             None => self.without_tls(&at, gateway),
         }
-        let idle = [&at[..], &["timeout", "idle"]].concat();
-        let idle: Vec<String> = idle.iter().map(ToString::to_string).collect();
-        self.limit(&idle, &gateway.timeout.idle, ", or `off` for no limit");
+        let off = ", or `off` for no limit";
+        self.limit(&at, &["timeout", "idle"], &gateway.timeout.idle, off);
         self.max_headers(&at, gateway.max_headers);
         for (host, to) in &gateway.passthrough {
             self.passthrough(&[&at[..], &["passthrough", host]].concat(), to);

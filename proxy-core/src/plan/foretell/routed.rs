@@ -106,5 +106,5 @@ fn written<'g>(gateway: &'g Gateway, name: &str) -> Option<&'g Route> {
     let mut routes = gateway.routes.iter();
     routes
         .find(|(key, _)| key.name() == name)
-        .map(|(_, Lead(route))| route)
+        .map(|(_, Lead(route))| &**route)
 }

@@ -1,4 +1,4 @@
-//! One connection of a caller: TLS to a host by its name, and the version of HTTP that was agreed on.
+//! One connection of a demo's caller: TLS to a host by its name, and the version of HTTP that was agreed on.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,22 +17,22 @@ use tokio_rustls::TlsConnector;
 
 /// Whom to speak to, and how.
 #[derive(Debug, Clone)]
-pub(super) struct Way {
-    /// Where the sidecar listens.
-    pub(super) target: SocketAddr,
+pub struct Way {
+    /// Where the proxy listens.
+    pub target: SocketAddr,
     /// The name that is asked for.
-    pub(super) host: &'static str,
+    pub host: &'static str,
     /// The caller's TLS.
-    pub(super) tls: Arc<ClientConfig>,
+    pub tls: Arc<ClientConfig>,
 }
 
 /// What sends requests, one after another.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub struct Connection {
     sender: Sender,
     host: &'static str,
     /// Whether its handshake took up the session of an earlier connection.
-    pub(super) is_resumed: bool,
+    pub is_resumed: bool,
 }
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ enum Sender {
 
 impl Connection {
     /// Connects and shakes hands.
-    pub(super) async fn open(way: &Way) -> anyhow::Result<Self> {
+    pub async fn open(way: &Way) -> anyhow::Result<Self> {
         let tcp = TcpStream::connect(way.target).await;
         let tcp = tcp.context("no connection")?;
         tcp.set_nodelay(true)?;
@@ -72,7 +72,7 @@ impl Connection {
     }
 
     /// Whether another request can be sent on it.
-    pub(super) async fn is_ready(&mut self) -> bool {
+    pub async fn is_ready(&mut self) -> bool {
         let ready = match &mut self.sender {
             Sender::Http1(sender) => sender.ready().await,
             Sender::Http2(sender) => sender.ready().await,
@@ -81,7 +81,7 @@ impl Connection {
     }
 
     /// Sends a GET, to which `decorate` may add, and returns the head of the answer.
-    pub(super) async fn get(
+    pub async fn get(
         &mut self,
         path: &str,
         decorate: impl FnOnce(&mut Request<Empty<Bytes>>),
@@ -104,7 +104,7 @@ impl Connection {
         let answer = answer.context("no answer")?;
         if !answer.status().is_success() {
             let why = answer.headers().get("proxy-status");
-            let why = why.map_or("from the workload".into(), |why| {
+            let why = why.map_or("from behind the proxy".into(), |why| {
                 String::from_utf8_lossy(why.as_bytes())
             });
             bail!("status {}, {why}", answer.status());
