@@ -75,6 +75,8 @@ fn entry_families(families: &mut Families, entry: &EntryView) {
     retry_families(families, name, &totals);
     connection_families(families, name, &totals);
     tls_families(families, name, &totals, entry);
+    #[cfg(feature = "acme")]
+    acme_families(families, name, entry);
     if let Some(limit) = entry.limit.as_ref().map(|limit| limit.limit()) {
         let help = "The most requests at once; an adaptive limit moves.";
         let labels = [("entry", name)];
@@ -231,6 +233,35 @@ fn tls_families(families: &mut Families, name: &str, totals: &Totals, entry: &En
             certificate.not_after as f64,
         );
     }
+}
+
+/// How it goes with the certificate of an entry that obtains one.
+#[cfg(feature = "acme")]
+fn acme_families(families: &mut Families, name: &str, entry: &EntryView) {
+    let Some(status) = &entry.acme else {
+        return;
+    };
+    for (outcome, count) in status.orders() {
+        families.counter(
+            "remora_tls_acme_orders_total",
+            "Certificates that were ordered, by what became of it.",
+            &[("entry", name), ("result", outcome.token())],
+            count,
+        );
+    }
+    let labels = [("entry", name)];
+    families.gauge(
+        "remora_tls_acme_failures",
+        "Orders in a row that failed.",
+        &labels,
+        status.failures() as f64,
+    );
+    families.gauge(
+        "remora_tls_acme_next_order_timestamp_seconds",
+        "When the next certificate is ordered.",
+        &labels,
+        status.next() as f64,
+    );
 }
 
 fn endpoint_families(families: &mut Families, name: &str, entry: &EntryView) {

@@ -8,6 +8,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::live::Places;
+#[cfg(feature = "acme")]
+use crate::acme::Status;
 use crate::balance::EndpointSet;
 use crate::discovery::Resolution;
 use crate::lifecycle::Lifecycle;
@@ -39,6 +41,9 @@ pub struct EntryView {
     pub acceptor: Option<Arc<Acceptor>>,
     /// Whether its connections begin with a TLS handshake, be it answered here or elsewhere.
     pub takes_tls: bool,
+    /// How it goes with its certificate, where one is obtained.
+    #[cfg(feature = "acme")]
+    pub acme: Option<Arc<Status>>,
     /// Where it listens, as the file says.
     pub listens: Vec<SocketAddr>,
     /// What its targets are called.

@@ -10,6 +10,7 @@
 //!
 //! This module starts nothing, resolves nothing and opens nothing but the file it is given.
 
+mod acme;
 mod balance;
 mod count;
 mod discover;
@@ -49,6 +50,7 @@ mod validate;
 mod when;
 mod written;
 
+pub use acme::{Acme, AcmeChallenge, Terms};
 pub use balance::{Balance, HashOn, HeaderName};
 pub use count::Count;
 pub use discover::Discover;

@@ -85,15 +85,31 @@ impl Check<'_> {
         if tls.cert.is_some() != tls.key.is_some() {
             let help = "write both: `{cert: FILE, key: FILE}`";
             self.wrong(&at, "a certificate and its key go together", help);
-        } else if tls.cert.is_none() && tls.folder.is_none() {
-            let help = "write `{cert: FILE, key: FILE}` or `{folder: PATH}`";
+        } else if tls.cert.is_none() && tls.folder.is_none() && tls.acme.is_none() {
+            let help =
+                "write `{cert: FILE, key: FILE}` or `{folder: PATH}`, or `acme` to obtain one";
             self.wrong(&at, "there is no certificate to show", help);
+        }
+        if let Some(acme) = &tls.acme {
+            for (below, message, help) in acme.mistakes(self.answers_in_plain()) {
+                let below: Vec<&str> = below.iter().map(String::as_str).collect();
+                self.wrong(&[&at[..], &["acme"], &below].concat(), message, help);
+            }
         }
         self.clients(&at, tls.client_ca.is_some(), (tls.client, &tls.crl));
         for (host, rules) in &tls.hosts {
             let at = [self.section, name, "tls", "hosts", host];
             self.clients(&at, rules.client_ca.is_some(), (rules.client, &rules.crl));
         }
+    }
+
+    /// Whether an entry of HTTP listens without TLS.
+    fn answers_in_plain(&self) -> bool {
+        let config = &self.document.config;
+        let mut inbound = config.sidecar.values();
+        let mut gateways = config.ingress.values();
+        inbound.any(|one| one.tls.is_none() && one.to.scheme.is_http())
+            || gateways.any(|one| one.tls.is_none() && one.passthrough.is_empty())
     }
 
     /// Rules for certificates that nobody is asked for are a mistake.

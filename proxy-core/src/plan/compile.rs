@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::uri::Authority;
 
 use super::{EntryPlan, HealthPlan, HttpPlan, Plan, ServicePlan, Source, Target, TcpPlan};
-use super::{inbound, mirror, policy};
+use super::{inbound, mirror, obtained, policy};
+use crate::acme;
 use crate::balance::{CheckParams, EjectParams, HashOn, Policy};
 use crate::config::{
     self, AccessLog, Alpn, Discover, Document, Entry, Errors, Host, InFlight, OrOff, Scheme,
@@ -101,7 +102,7 @@ fn entries(
         };
         compiler.wrong(&[section.as_str()], "there is nothing to serve", help);
     }
-    let entries = match section {
+    let mut entries = match section {
         Section::Ambassador | Section::Sidecar => compiler.entries(),
         #[cfg(feature = "gateway")]
         Section::Ingress => super::ingress::entries(document, &mut compiler),
@@ -113,6 +114,7 @@ fn entries(
         }
     };
     Errors::check(compiler.errors)?;
+    obtained::answered_in_plain(&mut entries);
     Ok(entries)
 }
 
@@ -135,8 +137,19 @@ impl<'w> Compiler<'w> {
         self.errors.push(self.document.error_at(at, message, help));
     }
 
-    /// Sees whether certificates can be shown to callers of the entry that stands `at` this place.
-    pub(super) fn servable(&mut self, accept: &tls::AcceptorParams, at: &[&str]) {
+    /// Sees whether certificates can be shown to callers of the entry that stands `at` this place, and who vouches
+    /// for an authority that they are obtained from.
+    pub(super) fn servable(
+        &mut self,
+        accept: &tls::AcceptorParams,
+        acme: Option<&acme::Params>,
+        at: &[&str],
+    ) {
+        let reached = acme.map(acme::Params::reached);
+        if let Some(Err(unusable)) = reached.as_ref().map(self.world.usable) {
+            let at = [at, &["tls", "acme", "ca"]].concat();
+            self.wrong(&at, unusable.message, unusable.help);
+        }
         if let Err(invalid) = (self.world.servable)(accept) {
             self.errors
                 .push(inbound::located(invalid, self.document, at));
@@ -171,7 +184,7 @@ impl<'w> Compiler<'w> {
             if let (Some(plan), Some(inbound)) = (&mut plan, document.config.sidecar.get(*key)) {
                 inbound::complete(plan, inbound);
                 if let Some(accept) = &plan.accept {
-                    self.servable(accept, &at);
+                    self.servable(accept, plan.acme.as_ref(), &at);
                 }
             }
             entries.extend(plan);
@@ -228,6 +241,7 @@ fn compile_entry(
         targets,
         tls,
         accept: None,
+        acme: None,
         passthrough: Vec::new(),
         is_mirror: false,
         eject,
@@ -329,6 +343,7 @@ pub(super) fn compile_http(name: &str, entry: &Entry, process: &Process) -> Http
         explain: process.explain,
         forward: None,
         client_cert: false,
+        challenges: Vec::new(),
         tunnel_idle: idle,
         limit: match entry.limit.in_flight {
             InFlight::Off => None,

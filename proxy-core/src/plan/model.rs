@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use http::uri::Authority;
 
+use crate::acme;
 use crate::balance::{CheckParams, EjectParams, Policy};
 use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ForwardParams, ProbeQuestion, ServerParams};
@@ -50,6 +51,8 @@ pub struct EntryPlan {
     pub tls: Option<TlsParams>,
     /// How callers are spoken to inside TLS; none without it.
     pub accept: Option<AcceptorParams>,
+    /// How the certificate that callers are shown is obtained; none where it is brought.
+    pub acme: Option<acme::Params>,
     /// The entries of bytes that connections go to as they come, by the name that they ask for in TLS (SNI).
     pub passthrough: Vec<(String, Arc<str>)>,
     /// Whether it gets the copies of another entry's requests.
@@ -133,6 +136,8 @@ pub struct HttpPlan {
     pub forward: Option<ForwardParams>,
     /// Whether the workload is told the certificate of a caller, and nobody else's word of it.
     pub client_cert: bool,
+    /// The folders of certificates whose authorities ask for tokens here (HTTP-01).
+    pub challenges: Vec<PathBuf>,
     /// How long an upgraded connection may be without a byte.
     pub tunnel_idle: Option<Duration>,
     /// How many requests at once are let through; none for all.

@@ -6,6 +6,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::Error;
+#[cfg(feature = "acme")]
+use crate::acme;
 use crate::address::Address;
 use crate::admin::EntryView;
 use crate::balance::{Endpoint, EndpointSet, Feed, Probe, check, feed, refresh};
@@ -27,6 +29,8 @@ pub(super) struct Entry {
     pub(super) telemetry: Arc<EntryTelemetry>,
     tls: Option<Arc<Secured>>,
     accepting: Option<Arc<Accepting>>,
+    #[cfg(feature = "acme")]
+    obtaining: Option<Arc<Obtaining>>,
     feeder: Arc<Feeder>,
     _checker: Option<Checker>,
 }
@@ -95,6 +99,45 @@ impl Accepting {
 impl Drop for Accepting {
     fn drop(&mut self) {
         self.follower.abort();
+    }
+}
+
+/// A certificate that is obtained, and renewed, until dropped.
+#[cfg(feature = "acme")]
+#[derive(Debug)]
+struct Obtaining {
+    status: Arc<acme::Status>,
+    keeper: AbortHandle,
+}
+
+#[cfg(feature = "acme")]
+impl Obtaining {
+    /// What the plan asks for, which `before` may be at already. What was counted stays counted.
+    fn of(
+        plan: &EntryPlan,
+        before: Option<&Entry>,
+        resolver: &Resolver,
+        same_resolver: bool,
+    ) -> Option<Arc<Self>> {
+        let params = plan.acme.as_ref()?;
+        let known = before.and_then(|before| before.obtaining.as_ref());
+        if let Some(known) = known
+            && same_resolver
+            && before.is_some_and(|before| before.plan.acme.as_ref() == Some(params))
+        {
+            return Some(Arc::clone(known));
+        }
+        let status = known.map_or_else(Arc::default, |known| Arc::clone(&known.status));
+        let kept = acme::keep(params.clone(), resolver.clone(), Arc::clone(&status));
+        let keeper = tokio::spawn(kept).abort_handle();
+        Some(Arc::new(Self { status, keeper }))
+    }
+}
+
+#[cfg(feature = "acme")]
+impl Drop for Obtaining {
+    fn drop(&mut self) {
+        self.keeper.abort();
     }
 }
 
@@ -184,6 +227,8 @@ impl Entry {
             Checker(tokio::spawn(checks).abort_handle())
         });
         Ok(Self {
+            #[cfg(feature = "acme")]
+            obtaining: Obtaining::of(&plan, before, resolver, same_resolver),
             plan,
             endpoints,
             shared,
@@ -212,6 +257,13 @@ impl Entry {
         self.accepting.as_ref().map(|accepting| &accepting.acceptor)
     }
 
+    /// How it goes with its certificate, where one is obtained.
+    #[cfg(feature = "acme")]
+    fn obtaining(&self) -> Option<Arc<acme::Status>> {
+        let obtaining = self.obtaining.as_ref();
+        obtaining.map(|obtaining| Arc::clone(&obtaining.status))
+    }
+
     /// What makes TLS connections to its endpoints.
     pub(super) fn tls(&self) -> Option<&Arc<Connector>> {
         self.tls.as_ref().map(|tls| &tls.connector)
@@ -231,6 +283,8 @@ impl Entry {
             listens: self.plan.listen.clone(),
             acceptor: self.acceptor().cloned(),
             takes_tls: self.accepting.is_some() || !self.plan.passthrough.is_empty(),
+            #[cfg(feature = "acme")]
+            acme: self.obtaining(),
             leads_to: self.plan.targets.iter().map(called).collect(),
         }
     }

@@ -16,10 +16,14 @@ use super::entry::Entry;
 use super::passthrough::Passthrough;
 use crate::body::Body;
 use crate::fault::Fault;
+#[cfg(feature = "acme")]
+use crate::http::ChallengeAnswer;
 use crate::http::{ServerParams, serve, serve_tls};
 use crate::lifecycle::Phase;
 use crate::net::Connections;
 use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
+#[cfg(feature = "acme")]
+use crate::stack::Challenged;
 use crate::stack::{
     Clients, Directed, Front, FrontFuture, Reused, Routes, Seam, Shared, TcpStack, Upstream,
     downstream, upstream,
@@ -205,6 +209,8 @@ fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpS
             Front::Plain(Reused::new(downstream))
         }
     };
+    #[cfg(feature = "acme")]
+    let front = challenged(entry, plan, on, front);
     HttpStack {
         front,
         upstream,
@@ -213,6 +219,18 @@ fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpS
         #[cfg(feature = "gateway")]
         passthrough: Passthrough::of(&entry.plan, on),
     }
+}
+
+/// Challenges that authorities may send, before everything else.
+#[cfg(feature = "acme")]
+fn challenged(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, beyond: Front) -> Front {
+    if plan.challenges.is_empty() {
+        return beyond;
+    }
+    let counters = entry.telemetry.worker(on.index);
+    let answer = Seam::new(ChallengeAnswer);
+    let own = downstream(&entry.plan.name, plan, counters, on.log, answer);
+    Front::Routes(Arc::new(Challenged::new(&plan.challenges, own, beyond)))
 }
 
 /// The routes of a gateway's listener.
