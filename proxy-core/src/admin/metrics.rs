@@ -9,7 +9,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::process;
 use super::view::{EntryView, View};
-use crate::telemetry::{BOUNDS, Totals};
+use crate::telemetry::{BOUNDS, OwnLog, Totals};
 
 /// All metrics in the text format, version 0.0.4.
 pub fn exposition(view: &View) -> prometheus::Result<Vec<u8>> {
@@ -58,6 +58,12 @@ fn process_families(families: &mut Families, view: &View) {
         "Access-log lines that their reader was too slow for.",
         &[],
         dropped,
+    );
+    families.counter(
+        "remora_log_dropped_total",
+        "Lines of the process's own log that its reader was too slow for.",
+        &[],
+        OwnLog::dropped(),
     );
     for (name, help, value) in process::readings() {
         if name.ends_with("_total") {
