@@ -4,11 +4,14 @@
 //! interface, reloads. Workers own their listeners, connections and pools, so that a request never
 //! leaves its thread; they get whole layouts from the control thread and find out themselves what changed.
 
+mod bound;
 mod drain;
 mod entry;
 mod handle;
+mod inherited;
 mod layout;
 mod loaded;
+mod notify;
 mod process;
 mod signals;
 mod worker;

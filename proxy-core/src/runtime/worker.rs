@@ -10,12 +10,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::FutureExt;
 use http::{Request, Response};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tower::{Service, ServiceBuilder};
 
+use super::bound::Bound;
 use super::entry::Entry;
 use super::layout::{Key, Layout, Sockets, keys};
 use crate::body::Body;
@@ -118,17 +118,10 @@ struct HttpStack {
 }
 
 /// One entry on this worker.
-struct Served {
+pub(super) struct Served {
     entry: ArcSwap<Entry>,
     stack: Stack,
     connections: Arc<Connections>,
-}
-
-/// One listening socket: where its connections go, and the switch that ends it.
-struct Bound {
-    served: Arc<ArcSwap<Arc<Served>>>,
-    stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
 }
 
 struct State {
@@ -261,8 +254,8 @@ impl State {
         };
         for key in keys(&entry.plan) {
             if let Some(bound) = self.bound.get(&key) {
-                let before = bound.served.swap(Arc::new(Arc::clone(served)));
-                if !Arc::ptr_eq(&*before, served) {
+                let before = bound.lead(served);
+                if !Arc::ptr_eq(&before, served) {
                     // The address leads elsewhere now: kept connections must not go on leading where it did.
                     before.connections.close_open();
                 }
@@ -292,8 +285,7 @@ impl State {
             .filter_map(|key| self.bound.remove(key))
             .collect::<Vec<_>>()
         {
-            let _ = bound.stop.send(true);
-            let _ = bound.task.await;
+            bound.stop().await;
         }
     }
 }
@@ -355,7 +347,8 @@ impl Served {
         Some(Seam::new(current))
     }
 
-    fn accept(&self, stream: TcpStream, peer: SocketAddr) {
+    /// Serves a connection that was just accepted.
+    pub(super) fn accept(&self, stream: TcpStream, peer: SocketAddr) {
         let connection = self.connections.open(peer);
         match &self.stack {
             Stack::Http(stack) => {
@@ -433,28 +426,6 @@ fn tcp(entry: &Entry, plan: &TcpPlan, on: &Place<'_>) -> TcpStack {
         on.log,
         entry.tls(),
     )
-}
-
-impl Bound {
-    fn start(acceptor: Acceptor, served: Arc<Served>) -> Self {
-        let served = Arc::new(ArcSwap::from_pointee(served));
-        let (stop, mut stopped) = watch::channel(false);
-        let to = Arc::clone(&served);
-        let task = tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    (tcp, peer) = acceptor.accept() => to.load().accept(tcp, peer),
-                    _ = stopped.wait_for(|stop| *stop) => break,
-                }
-            }
-            // What the kernel has accepted for us already would be reset by closing the socket.
-            while let Some((tcp, peer)) = acceptor.accept().now_or_never() {
-                to.load().accept(tcp, peer);
-            }
-        });
-        Self { served, stop, task }
-    }
 }
 
 /// The stack as it is at the time of each request, so that a kept-alive connection follows a reload.
