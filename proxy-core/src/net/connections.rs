@@ -13,6 +13,9 @@ use super::Secured;
 use crate::lifecycle::Phase;
 use crate::telemetry::{EntryCounters, Occupied};
 
+/// The most that waits to be sent before a response: what is more is left out, as whoever sends it may.
+const EARLY: usize = 64 * 1024;
+
 /// One open downstream connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -29,6 +32,8 @@ pub struct Connection {
     active: AtomicU32,
     awaiting: AtomicU32,
     secured: OnceLock<Arc<Secured>>,
+    takes_early: AtomicBool,
+    early: Mutex<Vec<u8>>,
 }
 
 impl Connection {
@@ -45,6 +50,19 @@ impl Connection {
     /// The TLS handshake is over. Only the first call counts.
     pub fn note_secured(&self, secured: Arc<Secured>) {
         let _ = self.secured.set(secured);
+    }
+
+    /// From now on whoever serves the connection sends what is told early, or does not.
+    pub fn take_early(&self, takes: bool) {
+        self.takes_early.store(takes, Relaxed);
+    }
+
+    /// What is to be sent before the response, of what was told since the last call.
+    pub fn told_early(&self) -> Vec<u8> {
+        match self.takes_early.load(Relaxed) {
+            true => std::mem::take(&mut *self.early.lock()),
+            false => Vec::new(),
+        }
     }
 
     /// How far this connection's drain has come.
@@ -154,6 +172,17 @@ impl Occupied for Connection {
         self.peer
     }
 
+    fn takes_early(&self) -> bool {
+        self.takes_early.load(Relaxed)
+    }
+
+    fn tell_early(&self, head: &[u8]) {
+        let mut early = self.early.lock();
+        if early.len() + head.len() <= EARLY {
+            early.extend_from_slice(head);
+        }
+    }
+
     fn release(&self) {
         self.active.fetch_sub(1, Relaxed);
         self.moved.store(true, Relaxed);
@@ -203,6 +232,8 @@ impl Connections {
             active: AtomicU32::new(0),
             awaiting: AtomicU32::new(0),
             secured: OnceLock::new(),
+            takes_early: AtomicBool::new(false),
+            early: Mutex::default(),
         });
         open.by_id
             .insert(connection.id, Arc::downgrade(&connection));

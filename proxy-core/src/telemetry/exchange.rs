@@ -60,6 +60,14 @@ pub trait Occupied: Send + Sync + std::fmt::Debug {
     /// Who sent the request.
     fn peer(&self) -> SocketAddr;
 
+    /// Whether something can be sent to them before the response itself.
+    fn takes_early(&self) -> bool {
+        false
+    }
+
+    /// Sends that before the response itself, or nothing where that cannot be.
+    fn tell_early(&self, _head: &[u8]) {}
+
     /// The exchange is over.
     fn release(&self);
 }
@@ -112,6 +120,13 @@ impl Exchange {
     /// Who sent the request, where that is known.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.occupied.as_ref().map(|occupied| occupied.peer())
+    }
+
+    /// Sends an interim response to whoever sent the request, if that can be: `write` writes its head.
+    pub fn tell_early(&self, write: impl FnOnce() -> Vec<u8>) {
+        if let Some(occupied) = self.0.occupied.as_ref().filter(|o| o.takes_early()) {
+            occupied.tell_early(&write());
+        }
     }
 
     /// When the request's head had been read.

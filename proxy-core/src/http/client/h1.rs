@@ -17,7 +17,6 @@ use super::streaming::{Streaming, part};
 use super::target::Target;
 use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
-use crate::http::expect::Gate;
 use crate::http::http1::{Failed, ResponseHead, Sending, Wire};
 use crate::net::Stream;
 use crate::telemetry::Carried;
@@ -354,10 +353,10 @@ impl Sent {
     pub(super) fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        gate: Option<&Gate>,
+        interim: impl Fn(Response<()>),
     ) -> Poll<Result<ResponseHead, Failed>> {
-        let open = || gate.into_iter().for_each(Gate::open);
-        self.sending.poll_head(&mut self.connection.wire, cx, open)
+        let wire = &mut self.connection.wire;
+        self.sending.poll_head(wire, cx, interim)
     }
 
     /// Binds the connection to the response, and gives it back once that is over, which may be now.
