@@ -80,6 +80,7 @@ fn entry_families(families: &mut Families, entry: &EntryView) {
     request_families(families, name, &totals);
     retry_families(families, name, &totals);
     connection_families(families, name, &totals);
+    introduction_families(families, name, &totals, entry);
     tls_families(families, name, &totals, entry);
     if let Some(limit) = entry.limit.as_ref().map(|limit| limit.limit()) {
         let help = "The most requests at once; an adaptive limit moves.";
@@ -209,6 +210,21 @@ fn connection_families(families: &mut Families, name: &str, totals: &Totals) {
         &labels,
         errors,
     );
+}
+
+/// How connections of an entry began that takes them with a header of the PROXY protocol alone.
+fn introduction_families(families: &mut Families, name: &str, totals: &Totals, entry: &EntryView) {
+    if !entry.is_introduced {
+        return;
+    }
+    for (introduction, count) in totals.introductions.all() {
+        families.counter(
+            "remora_proxy_protocol_connections_total",
+            "Connections that had to begin with a header of the PROXY protocol, by how they did.",
+            &[("entry", name), ("result", introduction.token())],
+            count,
+        );
+    }
 }
 
 /// What a caller of an entry with TLS meets.

@@ -35,6 +35,8 @@ pub struct EntryView {
     pub is_checked: bool,
     /// Whether the process is ready only while one of its endpoints passes its checks.
     pub gates: bool,
+    /// Whether its connections must begin with a header of the PROXY protocol.
+    pub is_introduced: bool,
     /// What speaks TLS to its callers, if anything does.
     pub acceptor: Option<Arc<Acceptor>>,
     /// Where it listens, as the file says.

@@ -68,6 +68,7 @@ impl Check<'_> {
         self.hash(name, entry);
         self.tls(&[self.section, name], &entry.to, entry.tls.as_ref());
         self.health(name, entry);
+        self.send_proxy(name, entry);
         self.policies(name, entry);
         if entry.max_headers < Size::from_kib(1) || entry.max_headers > Size::from_kib(1024) {
             let message = format!("{} is out of range", entry.max_headers);
@@ -104,6 +105,13 @@ impl Check<'_> {
     }
 
     fn inbound(&mut self, name: &str, entry: &Inbound) {
+        if let OrOff::On(accepted) = &entry.proxy_protocol
+            && accepted.from.is_empty()
+        {
+            let at = [self.section, name, "proxy-protocol", "from"];
+            let help = "write the addresses of those who send the header, such as `[10.0.0.0/8]`";
+            self.wrong(&at, "nobody could connect", help);
+        }
         if let Some(tls) = &entry.tls {
             self.inbound_tls(name, tls);
         }
@@ -226,9 +234,8 @@ impl Check<'_> {
         self.above_zero(&at("timeout"), health.timeout, "");
         let scheme = entry.to.scheme();
         let speaks_http = scheme.is_none_or(Scheme::is_http);
-        let offers_http2 = |tls: &Tls| tls.alpn.contains(&Alpn::Http2);
         let speaks_http2 = match scheme {
-            Some(Scheme::Https) => entry.tls.as_ref().is_none_or(offers_http2),
+            Some(Scheme::Https) => may_be_http2(entry),
             scheme => scheme == Some(Scheme::H2c),
         };
         match &health.path {
@@ -257,6 +264,19 @@ impl Check<'_> {
                 self.wrong(&at("grpc"), message, "write the service's full name");
             }
             _ => {}
+        }
+    }
+
+    /// A connection of HTTP/2 carries the requests of many clients.
+    fn send_proxy(&mut self, name: &str, entry: &Entry) {
+        let help = match entry.to.scheme() {
+            Some(Scheme::H2c) => "write `http://` in `to`, or leave it out",
+            Some(Scheme::Https) if may_be_http2(entry) => "write `tls: {alpn: [http/1.1]}`",
+            _ => return,
+        };
+        if entry.send_proxy != OrOff::Off {
+            let message = "a connection of HTTP/2 is not one client's";
+            self.wrong(&[self.section, name, "send-proxy"], message, help);
         }
     }
 
@@ -414,6 +434,12 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Whether an endpoint of `https` may choose HTTP/2.
+fn may_be_http2(entry: &Entry) -> bool {
+    let offers = |tls: &Tls| tls.alpn.contains(&Alpn::Http2);
+    entry.tls.as_ref().is_none_or(offers)
 }
 
 /// A trust domain, and segments of a path (SPIFFE-ID, section 2).

@@ -10,6 +10,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::Secured;
+use super::proxy_protocol::Ends;
 use crate::lifecycle::Phase;
 use crate::telemetry::{EntryCounters, Occupied};
 
@@ -32,14 +33,25 @@ pub struct Connection {
     active: AtomicU32,
     awaiting: AtomicU32,
     secured: OnceLock<Arc<Secured>>,
+    ends: OnceLock<Box<Ends>>,
     takes_early: AtomicBool,
     early: Mutex<Vec<u8>>,
 }
 
 impl Connection {
-    /// The other end's address.
+    /// The client's address: the other end's, or where that passes on somebody's connection, as it says.
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        self.ends.get().map_or(self.peer, |ends| ends.source)
+    }
+
+    /// Between whom the connection is; none where nobody has said or asked.
+    pub fn ends(&self) -> Option<Ends> {
+        self.ends.get().map(|ends| **ends)
+    }
+
+    /// The connection is passed on for one between these, or is between these itself. Only the first call counts.
+    pub fn note_ends(&self, ends: Ends) {
+        let _ = self.ends.set(Box::new(ends));
     }
 
     /// The TLS session; none where there is no TLS, or not yet.
@@ -169,7 +181,11 @@ impl Drop for Connection {
 
 impl Occupied for Connection {
     fn peer(&self) -> SocketAddr {
-        self.peer
+        Self::peer(self)
+    }
+
+    fn met_at(&self) -> Option<SocketAddr> {
+        self.ends().map(|ends| ends.destination)
     }
 
     fn takes_early(&self) -> bool {
@@ -232,6 +248,7 @@ impl Connections {
             active: AtomicU32::new(0),
             awaiting: AtomicU32::new(0),
             secured: OnceLock::new(),
+            ends: OnceLock::new(),
             takes_early: AtomicBool::new(false),
             early: Mutex::default(),
         });

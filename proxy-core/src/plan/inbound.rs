@@ -1,12 +1,22 @@
 //! What an inbound entry means beyond what an outbound one would.
 
+use std::sync::Arc;
+
+use super::compile::HEAD;
 use super::{EntryPlan, ServicePlan};
 use crate::config::{self, ClientCertificate, Document, ForwardedField, Inbound};
 use crate::http::{ForwardParams, Network};
+use crate::net::proxy_protocol;
 use crate::tls::{AcceptorParams, Authorities, ClientPolicy, Invalid, InvalidPart};
 
 /// Adds to the plan of an entry what only the inbound role has.
 pub(super) fn complete(plan: &mut EntryPlan, inbound: &Inbound) {
+    plan.proxied = inbound.proxy_protocol.on().map(|accepted| {
+        Arc::new(proxy_protocol::Params {
+            from: networks(&accepted.from),
+            limit: HEAD,
+        })
+    });
     plan.accept = inbound.tls.as_ref().map(|tls| accept(tls, plan));
     if let ServicePlan::Http(http) = &mut plan.service {
         let secure = inbound.tls.is_some();
@@ -62,13 +72,17 @@ pub(super) fn located(invalid: Invalid, document: &Document, at: &[&str]) -> con
 }
 
 fn forward(forwarded: &config::Forwarded, secure: bool) -> ForwardParams {
-    let trust = forwarded.trust.iter();
     ForwardParams {
-        trust: trust
-            .map(|range| Network::new(range.address, range.prefix))
-            .collect(),
+        trust: networks(&forwarded.trust),
         x_forwarded: forwarded.fields.contains(&ForwardedField::XForwarded),
         forwarded: forwarded.fields.contains(&ForwardedField::Forwarded),
         secure,
     }
+}
+
+fn networks(ranges: &[config::Network]) -> Vec<Network> {
+    let ranges = ranges.iter();
+    ranges
+        .map(|range| Network::new(range.address, range.prefix))
+        .collect()
 }

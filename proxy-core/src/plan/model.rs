@@ -11,6 +11,7 @@ use http::uri::Authority;
 use crate::balance::{CheckParams, EjectParams, Policy};
 use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ForwardParams, ProbeQuestion, ServerParams};
+use crate::net::proxy_protocol;
 use crate::resilience::{hedge, inject, limit, mirror, retry};
 use crate::telemetry::Which;
 use crate::tls::{AcceptorParams, Params as TlsParams};
@@ -48,6 +49,8 @@ pub struct EntryPlan {
     pub targets: Vec<Target>,
     /// How they are spoken to inside TLS; none without it.
     pub tls: Option<TlsParams>,
+    /// Who connects with a header of the PROXY protocol, and nobody else; none where anybody does, without one.
+    pub proxied: Option<Arc<proxy_protocol::Params>>,
     /// How callers are spoken to inside TLS; none without it.
     pub accept: Option<AcceptorParams>,
     /// When endpoints are ejected; none for never.
@@ -64,6 +67,14 @@ impl EntryPlan {
     /// Whether it is no entry of the file's: it gets the copies of another one's requests.
     pub fn is_mirror(&self) -> bool {
         self.listen.is_empty()
+    }
+
+    /// With which header of the PROXY protocol connections to its endpoints begin.
+    pub fn send_proxy(&self) -> Option<proxy_protocol::Version> {
+        match &self.service {
+            ServicePlan::Http(http) => http.send_proxy,
+            ServicePlan::Tcp(tcp) => tcp.send_proxy,
+        }
     }
 }
 
@@ -140,6 +151,8 @@ pub struct HttpPlan {
     pub balance: Policy,
     /// The upstream connections of one worker.
     pub client: ClientParams,
+    /// With which header of the PROXY protocol they begin; each then carries requests of one connection alone.
+    pub send_proxy: Option<proxy_protocol::Version>,
 }
 
 impl HttpPlan {
@@ -208,4 +221,6 @@ pub struct TcpPlan {
     pub attempts: u32,
     /// How long a connection may be without a byte.
     pub idle: Option<Duration>,
+    /// With which header of the PROXY protocol connections to endpoints begin.
+    pub send_proxy: Option<proxy_protocol::Version>,
 }

@@ -60,6 +60,11 @@ pub trait Occupied: Send + Sync + std::fmt::Debug {
     /// Who sent the request.
     fn peer(&self) -> SocketAddr;
 
+    /// The address that they connected to, where that is known.
+    fn met_at(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// Whether something can be sent to them before the response itself.
     fn takes_early(&self) -> bool {
         false
@@ -120,6 +125,11 @@ impl Exchange {
     /// Who sent the request, where that is known.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.occupied.as_ref().map(|occupied| occupied.peer())
+    }
+
+    /// The address that whoever sent the request connected to, where that is known.
+    pub fn met_at(&self) -> Option<SocketAddr> {
+        self.0.occupied.as_ref()?.met_at()
     }
 
     /// Sends an interim response to whoever sent the request, if that can be: `write` writes its head.

@@ -222,12 +222,13 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
     } else {
         Reuse::Recent
     };
+    let ends = pool.ends(carried.exchange());
     let before = Before {
         exchange: carried.exchange().cloned(),
         gate,
     };
     let (shared, pool) = (Arc::clone(shared), Arc::clone(pool));
-    while let Some(connection) = pool.idle(reuse) {
+    while let Some(connection) = pool.idle(reuse, ends) {
         match connection.send(carried) {
             Ok(sent) => return Box::pin(Answering::new(shared, pool, sent, before)),
             // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
@@ -236,7 +237,7 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
     }
     Box::pin(async move {
         loop {
-            let connection = pool.take(reuse).await?;
+            let connection = pool.take(reuse, ends).await?;
             let reused = connection.reused;
             match connection.send(carried) {
                 Ok(sent) => return Answering::new(shared, pool, sent, before).await,

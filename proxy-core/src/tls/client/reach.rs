@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::{Connector, Offer};
 use crate::fault::{Fault, Reason};
+use crate::net::proxy_protocol::{Ends, Version, encode};
 use crate::net::{Stream, connect};
 use crate::telemetry::EntryCounters;
 
@@ -18,6 +20,7 @@ use crate::telemetry::EntryCounters;
 pub struct Reach {
     address: SocketAddr,
     tls: Option<(Arc<Connector>, ServerName<'static>)>,
+    introducing: Option<Version>,
 }
 
 /// A connection that was made.
@@ -33,7 +36,22 @@ impl Reach {
     /// The way to `address`, which is called `host`.
     pub fn new(address: SocketAddr, host: &str, tls: Option<&Arc<Connector>>) -> Self {
         let tls = tls.map(|tls| (Arc::clone(tls), tls.name(host, address)));
-        Self { address, tls }
+        Self {
+            address,
+            tls,
+            introducing: None,
+        }
+    }
+
+    /// The same, where each connection begins with a header of the PROXY protocol, before TLS.
+    pub fn introducing(mut self, version: Option<Version>) -> Self {
+        self.introducing = version;
+        self
+    }
+
+    /// Whether connections begin with a header, and so are each for one client alone.
+    pub fn introduces(&self) -> bool {
+        self.introducing.is_some()
     }
 
     /// Where it leads.
@@ -46,14 +64,20 @@ impl Reach {
         self.tls.is_some()
     }
 
-    /// Connects, and shakes hands, within `limit`. Every fault is one before anything was sent.
-    pub async fn connect(&self, offer: Offer, limit: Duration) -> Result<Reached, Fault> {
+    /// Connects, and shakes hands, within `limit`. Every fault is one before anything was sent. `ends` is what a
+    /// header says, if there is to be one: between whom the connection is that this one is for, or none of our own.
+    pub async fn connect(
+        &self,
+        offer: Offer,
+        limit: Duration,
+        ends: Option<Ends>,
+    ) -> Result<Reached, Fault> {
         let Some((connector, name)) = &self.tls else {
-            return connect(self.address, limit).await.map(Reached::Plain);
+            return self.begin(limit, ends).await.map(Reached::Plain);
         };
         let address = self.address;
         let both = async {
-            let tcp = connect(address, limit).await?;
+            let tcp = self.begin(limit, ends).await?;
             let secured = connector.secure(tcp, name.clone(), offer, address).await?;
             if offer == Offer::Http2 && secured.get_ref().1.alpn_protocol() != Some(b"h2") {
                 let detail = format!("{address} does not agree to HTTP/2");
@@ -68,6 +92,19 @@ impl Reach {
                 Err(Fault::unseen(Reason::ConnectionTimeout, detail))
             }
         }
+    }
+
+    /// Connects, and writes the header where there is to be one. A socket that is new takes it whole.
+    async fn begin(&self, limit: Duration, ends: Option<Ends>) -> Result<TcpStream, Fault> {
+        let mut tcp = connect(self.address, limit).await?;
+        if let Some(version) = self.introducing {
+            let header = encode(version, ends.as_ref());
+            tcp.write_all(&header).await.map_err(|error| {
+                let detail = format!("{} closed the connection at once", self.address);
+                Fault::unseen(Reason::ConnectionTerminated, detail).because(error)
+            })?;
+        }
+        Ok(tcp)
     }
 }
 
