@@ -9,7 +9,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::process;
 use super::view::{EntryView, View};
-use crate::telemetry::{BOUNDS, Totals};
+use crate::telemetry::{BOUNDS, OwnLog, Totals};
 
 /// All metrics in the text format, version 0.0.4.
 pub fn exposition(view: &View) -> prometheus::Result<Vec<u8>> {
@@ -59,6 +59,12 @@ fn process_families(families: &mut Families, view: &View) {
         &[],
         dropped,
     );
+    families.counter(
+        "remora_log_dropped_total",
+        "Lines of the process's own log that its reader was too slow for.",
+        &[],
+        OwnLog::dropped(),
+    );
     for (name, help, value) in process::readings() {
         if name.ends_with("_total") {
             families.add(name, help, MetricType::COUNTER, counter(value));
@@ -74,6 +80,7 @@ fn entry_families(families: &mut Families, entry: &EntryView) {
     request_families(families, name, &totals);
     retry_families(families, name, &totals);
     connection_families(families, name, &totals);
+    introduction_families(families, name, &totals, entry);
     tls_families(families, name, &totals, entry);
     #[cfg(feature = "acme")]
     acme_families(families, name, entry);
@@ -205,6 +212,21 @@ fn connection_families(families: &mut Families, name: &str, totals: &Totals) {
         &labels,
         errors,
     );
+}
+
+/// How connections of an entry began that takes them with a header of the PROXY protocol alone.
+fn introduction_families(families: &mut Families, name: &str, totals: &Totals, entry: &EntryView) {
+    if !entry.is_introduced {
+        return;
+    }
+    for (introduction, count) in totals.introductions.all() {
+        families.counter(
+            "remora_proxy_protocol_connections_total",
+            "Connections that had to begin with a header of the PROXY protocol, by how they did.",
+            &[("entry", name), ("result", introduction.token())],
+            count,
+        );
+    }
 }
 
 /// What a caller of an entry with TLS meets.

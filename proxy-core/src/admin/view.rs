@@ -37,6 +37,8 @@ pub struct EntryView {
     pub is_checked: bool,
     /// Whether the process is ready only while one of its endpoints passes its checks.
     pub gates: bool,
+    /// Whether its connections must begin with a header of the PROXY protocol.
+    pub is_introduced: bool,
     /// What speaks TLS to its callers, if anything does.
     pub acceptor: Option<Arc<Acceptor>>,
     /// Whether its connections begin with a TLS handshake, be it answered here or elsewhere.

@@ -4,8 +4,8 @@ mod gateway;
 
 use super::{
     Alpn, Balance, ClientCertificate, Discover, Document, Duration, Entry, Error, HashOn, Hedge,
-    Host, Inbound, InboundTls, Inject, Limit, ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To,
-    listen::Taken,
+    Host, Inbound, InboundTls, Inject, Limit, ListenAddress, Mirror, OrOff, ProxyProtocol, Scheme,
+    Size, Tls, To, listen::Taken,
 };
 
 /// Checks a document. Values that were reported before are passed over.
@@ -67,6 +67,7 @@ impl Check<'_> {
         self.hash(above, entry);
         self.tls(above, &entry.to, entry.tls.as_ref());
         self.health(above, entry);
+        self.send_proxy(above, entry);
         self.policies(above, entry);
         self.max_headers(above, entry.max_headers);
     }
@@ -127,8 +128,19 @@ impl Check<'_> {
         }
     }
 
+    pub(super) fn proxy_protocol(&mut self, above: &[&str], accepted: &OrOff<ProxyProtocol>) {
+        if let OrOff::On(accepted) = accepted
+            && accepted.from.is_empty()
+        {
+            let at = [above, &["proxy-protocol", "from"]].concat();
+            let help = "write the addresses of those who send the header, such as `[10.0.0.0/8]`";
+            self.wrong(&at, "nobody could connect", help);
+        }
+    }
+
     /// The rules of what an inbound entry does not share with an outbound one.
     fn inbound(&mut self, name: &str, entry: &Inbound) {
+        self.proxy_protocol(&[self.section, name], &entry.proxy_protocol);
         if let Some(tls) = &entry.tls {
             self.inbound_tls(name, tls);
         }
@@ -262,9 +274,8 @@ impl Check<'_> {
         self.above_zero(&at("timeout"), health.timeout, "");
         let scheme = entry.to.scheme();
         let speaks_http = scheme.is_none_or(Scheme::is_http);
-        let offers_http2 = |tls: &Tls| tls.alpn.contains(&Alpn::Http2);
         let speaks_http2 = match scheme {
-            Some(Scheme::Https) => entry.tls.as_ref().is_none_or(offers_http2),
+            Some(Scheme::Https) => may_be_http2(entry),
             scheme => scheme == Some(Scheme::H2c),
         };
         match &health.path {
@@ -293,6 +304,19 @@ impl Check<'_> {
                 self.wrong(&at("grpc"), message, "write the service's full name");
             }
             _ => {}
+        }
+    }
+
+    /// A connection of HTTP/2 carries the requests of many clients.
+    fn send_proxy(&mut self, above: &[&str], entry: &Entry) {
+        let help = match entry.to.scheme() {
+            Some(Scheme::H2c) => "write `http://` in `to`, or leave it out",
+            Some(Scheme::Https) if may_be_http2(entry) => "write `tls: {alpn: [http/1.1]}`",
+            _ => return,
+        };
+        if entry.send_proxy != OrOff::Off {
+            let message = "a connection of HTTP/2 is not one client's";
+            self.wrong(&[above, &["send-proxy"]].concat(), message, help);
         }
     }
 
@@ -450,6 +474,12 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Whether an endpoint of `https` may choose HTTP/2.
+fn may_be_http2(entry: &Entry) -> bool {
+    let offers = |tls: &Tls| tls.alpn.contains(&Alpn::Http2);
+    entry.tls.as_ref().is_none_or(offers)
 }
 
 /// A trust domain, and segments of a path (SPIFFE-ID, section 2).

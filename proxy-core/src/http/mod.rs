@@ -12,6 +12,7 @@ mod forwarded;
 mod http1;
 mod hygiene;
 mod intake;
+mod interim;
 mod probe;
 mod record;
 mod respond;

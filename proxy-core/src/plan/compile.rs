@@ -16,12 +16,13 @@ use crate::config::{
 };
 use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ProbeQuestion, Protocol, ServerParams};
+use crate::net::proxy_protocol::Version;
 use crate::resilience::limit;
 use crate::telemetry::Which;
 use crate::tls;
 
 /// How long a request's head may take from its first byte (nginx's `client_header_timeout` is 60 s, Apache's 20 s).
-const HEAD: Duration = Duration::from_secs(10);
+pub(super) const HEAD: Duration = Duration::from_secs(10);
 
 /// What a configuration needs to know of the machine.
 pub struct World<'a> {
@@ -220,6 +221,7 @@ fn compile_entry(
             connect: entry.timeout.connect.std(),
             attempts: entry.retry.on().map_or(0, |retry| retry.attempts.value()),
             idle: duration(&entry.timeout.idle),
+            send_proxy: send_proxy(entry),
         }),
         _ => ServicePlan::Http(Box::new(compile_http(name, entry, process))),
     };
@@ -240,6 +242,7 @@ fn compile_entry(
         listen: entry.listen.sockets(),
         targets,
         tls,
+        proxied: None,
         accept: None,
         acme: None,
         passthrough: Vec::new(),
@@ -368,7 +371,15 @@ pub(super) fn compile_http(name: &str, entry: &Entry, process: &Process) -> Http
         },
         #[cfg(feature = "gateway")]
         routes: None,
+        send_proxy: send_proxy(entry),
     }
+}
+
+fn send_proxy(entry: &Entry) -> Option<Version> {
+    entry.send_proxy.on().map(|version| match version {
+        config::ProxyVersion::V1 => Version::V1,
+        config::ProxyVersion::V2 => Version::V2,
+    })
 }
 
 fn picking(balance: &config::Balance) -> Policy {

@@ -1,13 +1,18 @@
 //! What an inbound entry means beyond what an outbound one would.
 
+use std::sync::Arc;
+
+use super::compile::HEAD;
 use super::{EntryPlan, ServicePlan, obtained};
 use crate::acme;
-use crate::config::{self, ClientCertificate, Document, ForwardedField, Inbound};
+use crate::config::{self, ClientCertificate, Document, ForwardedField, Inbound, OrOff};
 use crate::http::{ForwardParams, Network};
+use crate::net::proxy_protocol;
 use crate::tls::{AcceptorParams, Authorities, ClientPolicy, Invalid, InvalidPart, Tickets};
 
 /// Adds to the plan of an entry what only the inbound role has.
 pub(super) fn complete(plan: &mut EntryPlan, inbound: &Inbound) {
+    plan.proxied = proxied(&inbound.proxy_protocol);
     let tls = inbound.tls.as_ref();
     plan.acme = tls.and_then(|tls| obtained::params(&plan.name, tls));
     plan.accept = tls.map(|tls| accept(tls, &plan.service, plan.acme.as_ref()));
@@ -87,15 +92,30 @@ pub(super) fn located(invalid: Invalid, document: &Document, at: &[&str]) -> con
     document.error_at(&path, invalid.message, invalid.help)
 }
 
+/// Who connects with a header of the PROXY protocol.
+pub(super) fn proxied(
+    accepted: &OrOff<config::ProxyProtocol>,
+) -> Option<Arc<proxy_protocol::Params>> {
+    let accepted = accepted.on()?;
+    Some(Arc::new(proxy_protocol::Params {
+        from: networks(&accepted.from),
+        limit: HEAD,
+    }))
+}
+
 /// What workloads are told of who called.
 pub(super) fn forward(forwarded: &config::Forwarded, secure: bool) -> ForwardParams {
-    let trust = forwarded.trust.iter();
     ForwardParams {
-        trust: trust
-            .map(|range| Network::new(range.address, range.prefix))
-            .collect(),
+        trust: networks(&forwarded.trust),
         x_forwarded: forwarded.fields.contains(&ForwardedField::XForwarded),
         forwarded: forwarded.fields.contains(&ForwardedField::Forwarded),
         secure,
     }
+}
+
+fn networks(ranges: &[config::Network]) -> Vec<Network> {
+    let ranges = ranges.iter();
+    ranges
+        .map(|range| Network::new(range.address, range.prefix))
+        .collect()
 }

@@ -102,6 +102,7 @@ impl Compiling<'_, '_> {
             listen: gateway.listen.0.sockets(),
             targets: Vec::new(),
             tls: None,
+            proxied: inbound::proxied(&gateway.proxy_protocol),
             accept,
             acme,
             passthrough,

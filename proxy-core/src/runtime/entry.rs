@@ -13,6 +13,7 @@ use crate::admin::EntryView;
 use crate::balance::{Endpoint, EndpointSet, Feed, Probe, check, feed, refresh};
 use crate::discovery::{self, Found, Question, Resolution, Resolver, watch_dns, watch_file};
 use crate::http::probe;
+use crate::net::proxy_protocol::Version;
 use crate::plan::{EntryPlan, HealthPlan, ServicePlan, Source, Target};
 use crate::resilience::retry::Budget;
 use crate::stack::Shared;
@@ -155,12 +156,14 @@ impl Drop for Checker {
 struct Asking {
     plan: HealthPlan,
     tls: Option<Arc<Connector>>,
+    send_proxy: Option<Version>,
 }
 
 impl Probe for Asking {
     async fn probe(&self, endpoint: &Endpoint) -> Result<(), String> {
         let (plan, authority) = (&self.plan, endpoint.authority());
-        let reach = Reach::new(endpoint.address(), authority.host(), self.tls.as_ref());
+        let reach = Reach::new(endpoint.address(), authority.host(), self.tls.as_ref())
+            .introducing(self.send_proxy);
         probe(&plan.question, &reach, authority, plan.timeout).await
     }
 }
@@ -221,6 +224,7 @@ impl Entry {
                 health.params.clone(),
                 Asking {
                     plan: health,
+                    send_proxy: plan.send_proxy(),
                     tls: tls.as_ref().map(|tls| Arc::clone(&tls.connector)),
                 },
             );
@@ -281,6 +285,7 @@ impl Entry {
             is_checked: self.plan.health.is_some(),
             gates: self.plan.health.as_ref().is_some_and(|health| health.gates),
             listens: self.plan.listen.clone(),
+            is_introduced: self.plan.proxied.is_some(),
             acceptor: self.acceptor().cloned(),
             takes_tls: self.accepting.is_some() || !self.plan.passthrough.is_empty(),
             #[cfg(feature = "acme")]

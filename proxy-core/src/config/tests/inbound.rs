@@ -1,8 +1,8 @@
 //! The section of the inbound role: its own keys and defaults, and whose mistakes count.
 
 use crate::config::{
-    AcmeChallenge, Document, Errors, Flags, ForwardedField, HostPolicy, Inbound, OrOff, RetryOn,
-    Section, effective,
+    AcmeChallenge, Document, Errors, Flags, ForwardedField, HostPolicy, Inbound, OrOff,
+    ProxyVersion, RetryOn, Section, effective,
 };
 
 fn read(section: Section, text: &str) -> Result<Document, Errors> {
@@ -175,6 +175,44 @@ fn a_certificate_of_flags_is_that_of_each_entry() {
         errors.to_string().contains("`--cert` without a `--listen`"),
         "{errors}"
     );
+}
+
+#[test]
+fn headers_of_the_proxy_protocol_come_from_somebody_and_tell_of_one_client() {
+    let document = sidecar(SMALLEST);
+    assert_eq!(web(&document).proxy_protocol, OrOff::Off);
+    assert_eq!(web(&document).send_proxy, OrOff::Off);
+    let more = "    proxy-protocol: {from: [10.0.0.0/8, '::1']}\n    send-proxy: v2\n";
+    let document = sidecar(&format!("{SMALLEST}{more}"));
+    let accepted = web(&document)
+        .proxy_protocol
+        .on()
+        .expect("some are accepted");
+    assert_eq!(accepted.from.len(), 2);
+    assert_eq!(web(&document).send_proxy, OrOff::On(ProxyVersion::V2));
+    let again = sidecar(&effective(&document.config));
+    assert_eq!(again.config, document.config);
+    for (more, said) in [
+        ("proxy-protocol: {from: []}", "nobody could connect"),
+        ("proxy-protocol: {}", "missing key `from`"),
+        (
+            "proxy-protocol: {from: [a]}",
+            "`a` is not a range of addresses",
+        ),
+        ("send-proxy: v3", "unknown value `v3`"),
+        (
+            "to: h2c://localhost:1\n    send-proxy: v1",
+            "a connection of HTTP/2 is not one client's",
+        ),
+    ] {
+        let text = match more.starts_with("to:") {
+            true => SMALLEST.replace("    to: http://localhost:8080\n", ""),
+            false => SMALLEST.to_owned(),
+        };
+        let errors = read(Section::Sidecar, &format!("{text}    {more}\n")).unwrap_err();
+        let said_first = errors.iter().next().map(|error| error.message());
+        assert_eq!(said_first, Some(said), "{more}");
+    }
 }
 
 #[test]
