@@ -161,7 +161,10 @@ impl Shared {
         let words = std::env::args()
             .skip(1)
             .map(|word| match word.rsplit_once('/') {
-                Some((_, name)) => format!(".../{name}"),
+                Some((path, name)) => {
+                    let kept = path.split_inclusive('=').filter(|part| part.ends_with('='));
+                    format!("{}.../{name}", kept.collect::<String>())
+                }
                 None => word,
             });
         std::iter::once("cargo xtask bench".to_owned())
