@@ -8,3 +8,4 @@ mod table;
 
 pub(crate) use publish::{About, GRAY, Kept, SCENARIOS, TLS, all};
 pub(crate) use summary::median;
+pub(crate) use table::aligned;

@@ -11,7 +11,7 @@ use super::certificate;
 use super::options::Args;
 use super::peers::{Ports, Prepare};
 use super::scenario::{Scenario, Settings};
-use crate::peer::{Peer, programs};
+use crate::peer::{Peer, SIDECAR, programs};
 use crate::run::conditions::Conditions;
 use crate::run::cost::{Busy, Cost};
 use crate::run::ledger::Ledger;
@@ -44,6 +44,10 @@ pub(crate) fn all(args: &Args) -> Result<Outcome> {
         files: &settings.files,
         sidecar: args.sidecar.as_deref(),
     };
+    if args.proxies.iter().any(|name| name == SIDECAR) {
+        // A peer may be missing; what the run is for may not.
+        programs::given(args.sidecar.as_deref(), SIDECAR, "--sidecar")?;
+    }
     let mut notes = Vec::new();
     let mut peers = programs::gather(&args.proxies, &mut notes, |name| prepare.peer(name));
     for text in &args.peers {
