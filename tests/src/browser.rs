@@ -35,6 +35,11 @@ pub struct Page {
 impl Page {
     /// Starts the browser with an empty page.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further flags.
+    pub async fn start_with(flags: &[&str]) -> Self {
         let profile = tempfile::tempdir().expect("a directory");
         let browser = Command::new("chromium")
             .args([
@@ -45,6 +50,7 @@ impl Page {
             ])
             .args(["--disable-dev-shm-usage", "--remote-debugging-port=0"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
+            .args(flags)
             .arg("about:blank")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -36,9 +36,15 @@ pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 impl Authority {
     /// A new one.
     pub fn new(name: &str) -> Self {
+        Self::with(name, |_| {})
+    }
+
+    /// A new one whose own certificate is changed before it is signed.
+    pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         Self(CertifiedIssuer::self_signed(params, key).expect("an authority"))
     }
@@ -50,19 +56,61 @@ impl Authority {
 
     /// A certificate for these names: hosts, addresses, and URIs where there is a scheme.
     pub fn issue(&self, names: &[&str], validity: Validity) -> Pair {
-        let mut params = CertificateParams::default();
-        params.subject_alt_names = names.iter().map(|name| san(name)).collect();
-        match validity {
+        self.issue_with(names, |params| match validity {
             Validity::Now => {}
             Validity::Expired => params.not_after = date_time_ymd(2020, 1, 1),
             Validity::Future => params.not_before = date_time_ymd(4000, 1, 1),
-        }
+        })
+    }
+
+    /// A certificate for these names that is changed before it is signed; valid now, for a client as for a server.
+    pub fn issue_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Pair {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names.iter().map(|name| san(name)).collect();
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let cert = params.signed_by(&key, &self.0).expect("a certificate");
         Pair {
             cert: cert.pem(),
             key: key.serialize_pem(),
         }
+    }
+
+    /// A list that revokes the certificates of these serial numbers, in PEM.
+    pub fn revokes(&self, serials: &[u64]) -> String {
+        let revoked = serials.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(4000, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.0).expect("a list");
+        list.pem().expect("PEM")
+    }
+}
+
+impl Pair {
+    /// A certificate that nobody but its own key has signed.
+    pub fn self_made(name: &str) -> Self {
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name in ASCII");
+        let key = KeyPair::generate().expect("a key");
+        Self {
+            cert: params.self_signed(&key).expect("a certificate").pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// The certificate, in DER.
+    pub fn der(&self) -> CertificateDer<'static> {
+        certificate(&self.cert)
     }
 }
 

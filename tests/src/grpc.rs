@@ -5,12 +5,18 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use http::Uri;
 use http::uri::PathAndQuery;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio_rustls::client::TlsStream;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::server::{
@@ -22,6 +28,7 @@ use tonic_prost::ProstCodec;
 
 use crate::promise::expect;
 use crate::scripted::{ephemeral, listen};
+use crate::tls;
 
 /// The only message: both what is asked and what is answered.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -218,6 +225,26 @@ impl NotesClient {
         let channel = expect("a gRPC connection", endpoint.connect())
             .await
             .expect("connected");
+        Self::of(channel)
+    }
+
+    /// Connects inside TLS.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens or the handshake fails.
+    pub async fn connect_secured(
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+    ) -> Result<Self, tonic::transport::Error> {
+        let endpoint = Endpoint::from_shared(format!("https://{}", tls::NAME));
+        let endpoint = endpoint.expect("an endpoint");
+        let connected = endpoint.connect_with_connector(Secured { address, config });
+        let channel = expect("a gRPC connection", connected).await?;
+        Ok(Self::of(channel))
+    }
+
+    fn of(channel: Channel) -> Self {
         Self {
             grpc: tonic::client::Grpc::new(channel),
         }
@@ -290,6 +317,27 @@ impl NotesClient {
         expect("a ready gRPC connection", self.grpc.ready())
             .await
             .expect("connected");
+    }
+}
+
+/// What makes connections inside TLS, wherever a channel is to lead.
+struct Secured {
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+}
+
+impl tower_service::Service<Uri> for Secured {
+    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let (address, config) = (self.address, Arc::clone(&self.config));
+        Box::pin(async move { tls::connect(address, &config).await.map(TokioIo::new) })
     }
 }
 

@@ -50,6 +50,8 @@ pub mod proxy;
 pub mod scripted;
 /// The Rust sources of the workspace.
 pub mod sources;
+/// Callers that speak TLS to the proxy.
+pub mod tls;
 /// One TCP connection, seen as bytes and the way it ended.
 pub mod wire;
 /// YAML as JSON values.

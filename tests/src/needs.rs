@@ -27,12 +27,16 @@ pub fn met(programs: &[(&str, &str)], root: bool) -> bool {
     false
 }
 
-/// Where the program is, looked up in `PATH` and in the directories for administrators.
+/// Where the program is, looked up in `PATH`, in the directories for administrators, and in `target/tools`, where
+/// `cargo xtask test` builds what no package has.
 pub fn find(program: &str) -> Option<PathBuf> {
+    let built = crate::proxy::built_beside();
+    let tools = built.parent().map(|target| target.join("tools"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let administrators = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path)
         .chain(administrators)
+        .chain(tools)
         .map(|directory| directory.join(program))
         .find(|file| file.is_file())
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod dist;
+mod go;
 mod lint;
 mod packages;
 mod profile;

@@ -16,7 +16,7 @@ pub(crate) struct Program {
 }
 
 /// What the black-box tests start.
-pub(crate) const FOR_TESTS: [Program; 7] = [
+pub(crate) const FOR_TESTS: [Program; 10] = [
     Program {
         name: "chromium",
         package: "chromium",
@@ -44,6 +44,18 @@ pub(crate) const FOR_TESTS: [Program; 7] = [
     Program {
         name: "buildah",
         package: "buildah",
+    },
+    Program {
+        name: "openssl",
+        package: "openssl",
+    },
+    Program {
+        name: "nghttp",
+        package: "nghttp2-client",
+    },
+    Program {
+        name: "testssl",
+        package: "testssl.sh",
     },
 ];
 

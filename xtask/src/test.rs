@@ -3,13 +3,14 @@
 use anyhow::Result;
 
 use crate::cargo::{cargo, programs};
-use crate::{packages, step};
+use crate::{go, packages, step};
 
 /// Installs what is missing, builds the programs and the library's examples, and runs the workspace's tests with them.
 ///
 /// The tests find the programs by `REMORA_AMBASSADOR` and `REMORA_SIDECAR`, and the examples beside themselves.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     packages::ensure(&packages::FOR_TESTS)?;
+    go::ensure(&go::FOR_TESTS)?;
     let programs = programs()?;
     // Of the whole workspace, as the tests are: so both are built with the same features, once.
     step::run(

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -22,7 +23,7 @@ pub trait Duplex: HttpBody<Data = Bytes, Error = Fault> + Send {
 enum Inner {
     Empty,
     Full(Bytes),
-    Request(Incoming),
+    Request(Incoming, fn(&HeaderName) -> bool),
     Response(Incoming),
     Boxed(Boxed),
     Duplex(Pin<Box<dyn Duplex>>),
@@ -47,12 +48,12 @@ impl Body {
         Self::of(Inner::Full(bytes.into()))
     }
 
-    /// The body of a request as the server reads it.
-    pub fn request(incoming: Incoming) -> Self {
+    /// The body of a request as the server reads it, without the trailers of `forbidden` names.
+    pub fn request(incoming: Incoming, forbidden: fn(&HeaderName) -> bool) -> Self {
         Self::of(if incoming.is_end_stream() {
             Inner::Empty
         } else {
-            Inner::Request(incoming)
+            Inner::Request(incoming, forbidden)
         })
     }
 
@@ -98,8 +99,14 @@ impl Body {
                 Inner::Full(bytes) if !bytes.is_empty() => Some(Ok(Frame::data(bytes))),
                 _ => None,
             },
-            Inner::Request(incoming) => {
-                ready!(Pin::new(incoming).poll_frame(cx)).map(|r| r.map_err(request_cut))
+            Inner::Request(incoming, forbidden) => {
+                let mut read = ready!(Pin::new(incoming).poll_frame(cx));
+                if let Some(Ok(frame)) = &mut read
+                    && let Some(trailers) = frame.trailers_mut()
+                {
+                    leave_out(trailers, *forbidden);
+                }
+                read.map(|r| r.map_err(request_cut))
             }
             Inner::Response(incoming) => {
                 ready!(Pin::new(incoming).poll_frame(cx)).map(|r| r.map_err(response_cut))
@@ -112,6 +119,13 @@ impl Body {
     fn finish(&mut self, end: End<'_>) {
         let mut watchers = std::mem::take(&mut self.watchers);
         watchers.iter_mut().for_each(|watcher| watcher.end(end));
+    }
+}
+
+fn leave_out(trailers: &mut HeaderMap, forbidden: fn(&HeaderName) -> bool) {
+    let names = trailers.keys().filter(|name| forbidden(name));
+    for name in names.cloned().collect::<Vec<_>>() {
+        trailers.remove(name);
     }
 }
 
@@ -155,7 +169,7 @@ impl HttpBody for Body {
         match &self.inner {
             Inner::Empty => true,
             Inner::Full(bytes) => bytes.is_empty(),
-            Inner::Request(incoming) | Inner::Response(incoming) => incoming.is_end_stream(),
+            Inner::Request(incoming, _) | Inner::Response(incoming) => incoming.is_end_stream(),
             Inner::Boxed(body) => body.is_end_stream(),
             Inner::Duplex(body) => body.is_end_stream(),
         }
@@ -165,7 +179,7 @@ impl HttpBody for Body {
         match &self.inner {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Request(incoming) | Inner::Response(incoming) => incoming.size_hint(),
+            Inner::Request(incoming, _) | Inner::Response(incoming) => incoming.size_hint(),
             Inner::Boxed(body) => body.size_hint(),
             Inner::Duplex(body) => body.size_hint(),
         }

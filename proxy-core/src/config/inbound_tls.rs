@@ -43,6 +43,12 @@ pub struct InboundTls {
     /// with 421.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hosts: BTreeMap<String, HostClients>,
+    /// The file with the keys of session tickets that replicas share, so that a caller goes on at any of them: 1 to 16
+    /// lines of 64 hexadecimal digits, of which the first seals and all open. Default: none, and each process has keys
+    /// of its own, which change every 12 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub tickets: Option<String>,
 }
 
 /// The rules for client certificates of one name.

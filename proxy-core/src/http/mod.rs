@@ -15,6 +15,7 @@ mod record;
 mod respond;
 mod secured;
 mod server;
+mod trailers;
 mod upgrade;
 
 pub use client::{Client, ClientParams, Protocol};

@@ -22,6 +22,7 @@ use tower::Service;
 
 use super::http1::{self, Ended};
 use super::intake::{Awaiting, begin};
+use super::trailers::is_forbidden;
 use crate::body::Body;
 use crate::lifecycle::Phase;
 use crate::net::{Connection, Stream, Watchdog};
@@ -249,7 +250,7 @@ where
     type Future = PerRequestFuture<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let mut request = request.map(Body::request);
+        let mut request = request.map(|body| Body::request(body, is_forbidden));
         begin(&self.connection, &mut request);
         let awaiting = Awaiting::begin(&self.connection);
         let inner = self.service.clone().call(request);

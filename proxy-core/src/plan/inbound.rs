@@ -3,7 +3,7 @@
 use super::{EntryPlan, ServicePlan};
 use crate::config::{self, ClientCertificate, Document, ForwardedField, Inbound};
 use crate::http::{ForwardParams, Network};
-use crate::tls::{AcceptorParams, Authorities, ClientPolicy, Invalid, InvalidPart};
+use crate::tls::{AcceptorParams, Authorities, ClientPolicy, Invalid, InvalidPart, Tickets};
 
 /// Adds to the plan of an entry what only the inbound role has.
 pub(super) fn complete(plan: &mut EntryPlan, inbound: &Inbound) {
@@ -27,6 +27,8 @@ pub(super) fn accept(tls: &config::InboundTls, service: &ServicePlan) -> Accepto
         let rules = self::clients(rules.client_ca.as_ref(), rules.client, &rules.crl);
         (host.to_ascii_lowercase(), rules)
     });
+    let shared = tls.tickets.as_ref();
+    let shared = shared.map(|file| Tickets::Shared(file.into()));
     let pair = tls.cert.as_ref().zip(tls.key.as_ref());
     let mut params = AcceptorParams {
         pairs: pair
@@ -36,6 +38,7 @@ pub(super) fn accept(tls: &config::InboundTls, service: &ServicePlan) -> Accepto
         folders: tls.folder.iter().map(path).collect(),
         clients,
         hosts: hosts.collect(),
+        tickets: shared.unwrap_or_default(),
         ..AcceptorParams::default()
     };
     if matches!(service, ServicePlan::Tcp(_)) {
@@ -68,7 +71,8 @@ pub(super) fn located(invalid: Invalid, document: &Document, at: &[&str]) -> con
         InvalidPart::ClientCa => "client-ca",
         InvalidPart::Crl => "crl",
         InvalidPart::Host => "hosts",
-        InvalidPart::Folder | InvalidPart::Tickets => "folder",
+        InvalidPart::Tickets => "tickets",
+        InvalidPart::Folder => "folder",
     };
     let path = [at, &["tls", key]].concat();
     document.error_at(&path, invalid.message, invalid.help)

@@ -80,7 +80,7 @@ impl Passthrough {
         }
         match acceptor {
             Some(acceptor) => serve_hello(hello, &acceptor, connection, service, server).await,
-            None => handshakes.count(hello.refuse_name().result),
+            None => handshakes.count(hello.dismiss().await.result),
         }
     }
 }

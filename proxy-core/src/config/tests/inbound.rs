@@ -191,6 +191,10 @@ fn certificates_go_together() {
             "no client is asked for a certificate",
         ),
         ("{folder: a, banana: b}", "unknown key `banana`"),
+        (
+            "{folder: a, tickets: [b]}",
+            "expected a string, found a list",
+        ),
     ] {
         let errors = read(Section::Sidecar, &format!("{SMALLEST}    tls: {tls}\n")).unwrap_err();
         assert_eq!(
@@ -199,7 +203,9 @@ fn certificates_go_together() {
             "{tls}"
         );
     }
-    let document = sidecar(&format!("{SMALLEST}    tls: {{folder: a, client-ca: b}}\n"));
+    let document = sidecar(&format!(
+        "{SMALLEST}    tls: {{folder: a, client-ca: b, tickets: c}}\n"
+    ));
     let again = sidecar(&effective(&document.config));
     assert_eq!(again.config, document.config);
 }

@@ -13,20 +13,36 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
+/// The certificate of the caller.
+pub(super) const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+
+/// What came with it.
+pub(super) const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
+
 /// Whether a field claims something of who called.
 pub(in crate::http) fn is_claim(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-forwarded" | "x-real-ip")
 }
 
-/// Whether a field is none of these, and one to who reads `_` as `-`.
-fn is_lookalike(name: &HeaderName) -> bool {
+/// Whether a field is one of those for the certificate of a caller (RFC 9440).
+pub(in crate::http) fn is_client_cert(name: &HeaderName) -> bool {
+    *name == CLIENT_CERT || *name == CLIENT_CERT_CHAIN
+}
+
+/// Whether a field is such a one, also to who reads `_` as `-`.
+pub(in crate::http) fn is_read_as(name: &HeaderName, such: impl Fn(&HeaderName) -> bool) -> bool {
     let text = name.as_str();
     if !text.contains('_') {
-        return false;
+        return such(name);
     }
     let read = text.replace('_', "-");
-    HeaderName::try_from(read).is_ok_and(|read| is_claim(&read))
+    HeaderName::try_from(read).is_ok_and(|read| such(&read))
+}
+
+/// Whether a field is no claim, and one to who reads `_` as `-`.
+fn is_lookalike(name: &HeaderName) -> bool {
+    !is_claim(name) && is_read_as(name, is_claim)
 }
 
 /// Replaces what the request says of its callers, or adds to it where `peer` is trusted.
@@ -55,9 +71,16 @@ pub(super) fn tell<B>(request: &mut Request<B>, peer: Option<IpAddr>, params: &P
 }
 
 fn strip(headers: &mut HeaderMap, trusted: bool) {
-    let is_wrong = |name: &&HeaderName| (!trusted && is_claim(name)) || is_lookalike(name);
-    let wrong: SmallVec<[HeaderName; 4]> = headers.keys().filter(is_wrong).cloned().collect();
-    for name in wrong {
+    drop_fields(headers, |name| {
+        (!trusted && is_claim(name)) || is_lookalike(name)
+    });
+}
+
+/// Takes off all fields of such names.
+pub(super) fn drop_fields(headers: &mut HeaderMap, such: impl Fn(&HeaderName) -> bool) {
+    let names = headers.keys().filter(|name| such(name));
+    let names: SmallVec<[HeaderName; 4]> = names.cloned().collect();
+    for name in names {
         headers.remove(name);
     }
 }

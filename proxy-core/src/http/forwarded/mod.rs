@@ -15,6 +15,6 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-pub(super) use fields::is_claim;
+pub(super) use fields::{is_claim, is_client_cert, is_read_as};
 pub use network::Network;
 pub use service::{Forward, ForwardLayer, Params};

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderName, Request};
+use http::Request;
 use tower::{Layer, Service};
 
 use super::Network;
-use super::fields::tell;
+use super::fields::{
+    CLIENT_CERT, CLIENT_CERT_CHAIN, drop_fields, is_client_cert, is_read_as, tell,
+};
 use crate::body::Body;
 use crate::net::Secured;
 use crate::telemetry::Exchange;
 use crate::tls::{client_cert, client_cert_chain};
-
-const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
-const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 
 /// What is told, and who is believed.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,14 +98,16 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Forward<S> {
 fn certify(request: &mut Request<Body>) {
     let secured = request.extensions().get::<Arc<Secured>>().cloned();
     let secured = secured.as_deref();
+    drop_fields(request.headers_mut(), |name| {
+        is_read_as(name, is_client_cert)
+    });
     let told = [
         (CLIENT_CERT, secured.and_then(client_cert)),
         (CLIENT_CERT_CHAIN, secured.and_then(client_cert_chain)),
     ];
     for (name, value) in told {
-        match value {
-            Some(value) => drop(request.headers_mut().insert(name, value)),
-            None => drop(request.headers_mut().remove(name)),
+        if let Some(value) = value {
+            request.headers_mut().insert(name, value);
         }
     }
 }

@@ -2,13 +2,10 @@
 //! digits, extensions dropped, everything bounded.
 
 use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    COOKIE, HOST, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::buffer::Buffer;
+use crate::http::trailers::is_forbidden;
 
 /// Bytes of chunk extensions in one body: nobody needs them, and some send them to no end.
 const EXTENSIONS: usize = 16 * 1024;
@@ -203,24 +200,4 @@ fn fields(section: &[u8]) -> Result<HeaderMap, Malformed> {
         }
     }
     Ok(trailers)
-}
-
-/// Fields that would change what the message means, had they come too late (RFC 9110, 6.5.1).
-fn is_forbidden(name: &HeaderName) -> bool {
-    [
-        &AUTHORIZATION,
-        &CONNECTION,
-        &CONTENT_ENCODING,
-        &CONTENT_LENGTH,
-        &CONTENT_RANGE,
-        &CONTENT_TYPE,
-        &COOKIE,
-        &HOST,
-        &SET_COOKIE,
-        &TE,
-        &TRAILER,
-        &TRANSFER_ENCODING,
-        &UPGRADE,
-    ]
-    .contains(&name)
 }

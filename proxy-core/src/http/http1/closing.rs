@@ -26,7 +26,8 @@ const UNWANTED: usize = 256 * 1024;
 
 type Shared = Arc<Mutex<Downstream>>;
 
-/// Answers what is no request, and ends the connection.
+/// Answers what is no request, and ends the connection. Who speaks another protocol would not understand the answer: for
+/// an invalid preface RFC 9113, 3.4, wants no more than the end.
 pub(super) async fn refuse(wire: Shared, bad: Bad) -> Option<Ended> {
     let (status, detail) = match bad {
         Bad::Malformed(what) => ("400 Bad Request", what),
@@ -38,6 +39,10 @@ pub(super) async fn refuse(wire: Shared, bad: Bad) -> Option<Ended> {
             "505 HTTP Version Not Supported",
             "the version of HTTP is not one that is spoken here",
         ),
+        Bad::Foreign => {
+            linger(&wire).await;
+            return Some(Ended::Malformed);
+        }
     };
     let error = Reason::RequestError.token();
     let text = format!("{error}: {detail}\n");

@@ -51,6 +51,8 @@ pub(super) enum Bad {
     TooLarge,
     /// It is of a version that is not spoken here.
     Version,
+    /// It names another protocol than HTTP.
+    Foreign,
 }
 
 impl From<Unclear> for Bad {
@@ -271,19 +273,24 @@ fn version(minor: u8) -> Version {
 fn request_error(error: httparse::Error, head: &[u8]) -> Bad {
     match error {
         httparse::Error::TooManyHeaders => Bad::TooLarge,
-        httparse::Error::Version if names_a_version(head) => Bad::Version,
-        httparse::Error::Version => Bad::Malformed("the request line is malformed"),
+        httparse::Error::Version => version_error(head),
         httparse::Error::Token => Bad::Malformed("the request line is malformed"),
         error => field_error(error),
     }
 }
 
-/// Whether the request line is one, but for the number of its version.
-fn names_a_version(head: &[u8]) -> bool {
+/// What is wrong with a request line that does not end with a version that is spoken here.
+fn version_error(head: &[u8]) -> Bad {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let mut words = line.split(|byte| *byte == b' ').skip(2);
-    let is_version = words.next().is_some_and(|word| word.starts_with(b"HTTP/"));
-    is_version && words.next().is_none()
+    match (words.next(), words.next()) {
+        (Some(word), None) if word.starts_with(b"HTTP/") => Bad::Version,
+        // As those of RTSP and SIP are, and a preface that is none of HTTP/2.
+        (Some([a, b, c, ..]), None) if [a, b, c].iter().all(|byte| byte.is_ascii_uppercase()) => {
+            Bad::Foreign
+        }
+        _ => Bad::Malformed("the request line is malformed"),
+    }
 }
 
 fn response_error(error: httparse::Error) -> Bad {

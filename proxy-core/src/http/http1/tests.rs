@@ -66,10 +66,23 @@ fn what_is_not_http_is_refused_before_its_end() {
         request("GET / HTTP/9.9\r\n\r\n"),
         Err(Bad::Version)
     ));
-    assert!(matches!(
-        request("GET /a b HTTP/1.1\r\n\r\n"),
-        Err(Bad::Malformed(_))
-    ));
+    for line in [
+        "GET /a b HTTP/1.1",
+        "GET /a b",
+        "GET / http/1.1",
+        "GET / HTPP/1.1 x",
+    ] {
+        let head = format!("{line}\r\n\r\n");
+        assert!(matches!(request(&head), Err(Bad::Malformed(_))), "{line}");
+    }
+    for line in [
+        "INVALID CONNECTION PREFACE",
+        "OPTIONS rtsp://a/ RTSP/1.0",
+        "INVITE sip:a SIP/2.0",
+    ] {
+        let head = format!("{line}\r\n\r\n");
+        assert!(matches!(request(&head), Err(Bad::Foreign)), "{line}");
+    }
     assert!(matches!(
         request("GET a HTTP/1.1\r\nHost: a\r\n\r\n"),
         Err(Bad::Malformed(_))

@@ -80,7 +80,7 @@ impl Wire {
     ) -> Result<Option<ResponseHead>, Failed> {
         head::response(&mut self.buffer, scan, self.max_headers, method).map_err(|bad| match bad {
             Bad::Malformed(what) => Failed::NotHttp(what),
-            Bad::Version => Failed::NotHttp("another version of HTTP"),
+            Bad::Version | Bad::Foreign => Failed::NotHttp("another version of HTTP"),
             Bad::TooLarge => Failed::TooLarge,
         })
     }

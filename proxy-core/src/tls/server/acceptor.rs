@@ -20,6 +20,8 @@ use super::names::normal;
 use super::params::{AcceptorParams, Tickets};
 use super::policies::{self, Policies, Policy};
 use super::refused::Refused;
+use super::turned::{Turned, within};
+use super::validity::learned_in;
 use crate::net::Secured;
 use crate::telemetry::HandshakeResult;
 use crate::tls::follow::Prints;
@@ -123,18 +125,16 @@ impl Acceptor {
     /// Shakes hands within `limit`.
     pub async fn accept(&self, tcp: TcpStream, limit: Duration) -> Result<Accepted, Refused> {
         let shaken = async { self.shake(Hello::read_all(tcp).await?).await };
-        let shaken = tokio::time::timeout(limit, shaken).await;
-        shaken.unwrap_or_else(|_| Err(Refused::late(limit)))
+        within(limit, shaken).await
     }
 
     /// The same with a client whose first message was read.
     pub async fn accept_hello(&self, hello: Hello, limit: Duration) -> Result<Accepted, Refused> {
-        let shaken = tokio::time::timeout(limit, self.shake(hello)).await;
-        shaken.unwrap_or_else(|_| Err(Refused::late(limit)))
+        within(limit, self.shake(hello)).await
     }
 
-    async fn shake(&self, hello: Hello) -> Result<Accepted, Refused> {
-        let (name, policy) = {
+    async fn shake(&self, hello: Hello) -> Result<Accepted, Turned> {
+        let (name, policy, config) = {
             let policies = self.current.load();
             let name = hello.server_name();
             if policies.store.refuses(name) {
@@ -145,12 +145,14 @@ impl Acceptor {
             if chosen.is_none() {
                 return Err(hello.refuse_signatures());
             }
-            (name.map(Arc::from), Arc::clone(policies.of(name)))
+            let policy = policies.of(name);
+            let config = policy.config(&asked);
+            (name.map(Arc::from), Arc::clone(policy), config)
         };
-        let config = Arc::clone(&policy.config);
         let start = StartHandshake::from_parts(hello.accepted, hello.tcp);
-        let shaken = start.into_stream(config).await;
-        let stream = shaken.map_err(|error| Refused::of_io(&error))?;
+        // A ticket is opened as soon as there is a stream.
+        let shaken = learned_in(async { start.into_stream(config).into_fallible().await }).await;
+        let stream = shaken.map_err(|(error, tcp)| Turned::told(Refused::of_io(&error), tcp))?;
         let secured = secured(stream.get_ref().1, name, &policy)?;
         Ok(Accepted {
             stream: Box::new(TlsStream::Server(stream)),
@@ -167,7 +169,7 @@ fn secured(
     let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
     let peer = session.peer_certificates().unwrap_or_default();
     if let (true, Some(verifier)) = (resumed, &policy.verifier) {
-        // A ticket brings the certificate along, unseen: it may have expired since.
+        // A ticket knows until when its client's certificate is valid; it need not be believed.
         let verified = match peer.split_first() {
             Some((leaf, chain)) => verifier
                 .verify_client_cert(leaf, chain, UnixTime::now())

@@ -11,6 +11,7 @@ use rustls::server::danger::ClientCertVerifier;
 
 use super::invalid::{Invalid, InvalidPart};
 use super::params::{Authorities, ClientPolicy};
+use super::validity::Learning;
 use crate::net::PolicyId;
 use crate::tls::pem::{self, Bad};
 
@@ -54,7 +55,7 @@ impl Clients {
         let context = print(&std::iter::once(&id[..]).chain(parts).collect::<Vec<_>>());
         let roots = Arc::new(pem::roots(ca).map_err(of_ca)?);
         let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider))
-            .with_crls(lists)
+            .with_crls(lists.iter().cloned())
             .enforce_revocation_expiration();
         if matches!(policy, ClientPolicy::Optional(_)) {
             builder = builder.allow_unauthenticated();
@@ -64,7 +65,7 @@ impl Clients {
             of_ca(Bad::new(ca, error, help))
         })?;
         Ok(Self {
-            verifier: Some(verifier),
+            verifier: Some(Arc::new(Learning::new(verifier, &lists))),
             id: PolicyId(id),
             context,
         })

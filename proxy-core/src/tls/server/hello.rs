@@ -6,10 +6,12 @@ use std::io::{self, ErrorKind, Read};
 use std::time::Duration;
 
 use rustls::server::{Accepted, Acceptor};
+use rustls::{Error, PeerIncompatible};
 use tokio::net::TcpStream;
 
 use super::names::normal;
 use super::refused::Refused;
+use super::turned::{Turned, answer, is_request, within};
 use crate::telemetry::HandshakeResult;
 
 /// The most bytes of a first message, headers of records included.
@@ -17,6 +19,7 @@ const MOST_BYTES: usize = 16 * 1024;
 
 /// Alerts (RFC 8446, 6).
 const HANDSHAKE_FAILURE: u8 = 40;
+const PROTOCOL_VERSION: u8 = 70;
 const UNRECOGNIZED_NAME: u8 = 112;
 
 /// A connection of which the first message was read.
@@ -29,10 +32,9 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// Reads it within `limit`. Who speaks no TLS is told so in an alert.
+    /// Reads it within `limit`. Who speaks no TLS is told so: in an alert, or with 400 where it is HTTP.
     pub async fn read(tcp: TcpStream, limit: Duration) -> Result<Self, Refused> {
-        let read = tokio::time::timeout(limit, Self::read_all(tcp)).await;
-        read.unwrap_or_else(|_| Err(Refused::late(limit)))
+        within(limit, Self::read_all(tcp)).await
     }
 
     /// The name that is asked for (SNI), in lower case and without a dot at its end.
@@ -51,7 +53,7 @@ impl Hello {
         (self.tcp, self.read)
     }
 
-    pub(super) async fn read_all(tcp: TcpStream) -> Result<Self, Refused> {
+    pub(super) async fn read_all(tcp: TcpStream) -> Result<Self, Turned> {
         let mut acceptor = Acceptor::default();
         let mut read = Vec::new();
         loop {
@@ -62,7 +64,7 @@ impl Hello {
             match acceptor.read_tls(&mut tee) {
                 Ok(0) => {
                     let detail = "the client closed the connection";
-                    return Err(Refused::new(HandshakeResult::Closed, detail));
+                    return Err(Refused::new(HandshakeResult::Closed, detail).into());
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -71,7 +73,7 @@ impl Hello {
                         .map_err(|error| Refused::of_io(&error))?;
                     continue;
                 }
-                Err(error) => return Err(Refused::of_io(&error)),
+                Err(error) => return Err(Refused::of_io(&error).into()),
             }
             match acceptor.accept() {
                 Ok(Some(accepted)) => {
@@ -86,39 +88,70 @@ impl Hello {
                 Ok(None) if read.len() < MOST_BYTES => {}
                 Ok(None) => {
                     let detail = "the client's first message is too long";
-                    return Err(Refused::new(HandshakeResult::Protocol, detail));
+                    return Err(Refused::new(HandshakeResult::Protocol, detail).into());
                 }
                 Err((error, mut alert)) => {
                     let mut bytes = Vec::new();
                     let _ = alert.write_all(&mut bytes);
-                    let _ = tcp.try_write(&bytes);
-                    return Err(Refused::of_tls(&error));
+                    return Err(refuse(&error, bytes, tcp, &read));
                 }
             }
         }
     }
 
+    /// Sees the client off: the name that it asks for is none of ours.
+    pub async fn dismiss(self) -> Refused {
+        self.refuse_name().leave().await
+    }
+
     /// Tells the client that its name is none of ours.
-    pub fn refuse_name(self) -> Refused {
+    pub(super) fn refuse_name(self) -> Turned {
         let detail = match &self.name {
             Some(name) => format!("no certificate for {name:.253}"),
             None => "the client asks for no name".to_owned(),
         };
-        self.alert(UNRECOGNIZED_NAME);
-        Refused::new(HandshakeResult::UnknownName, detail)
+        let refused = Refused::new(HandshakeResult::UnknownName, detail);
+        self.turn_away(refused, UNRECOGNIZED_NAME)
     }
 
     /// Tells the client that it can verify none of our certificates.
-    pub(super) fn refuse_signatures(self) -> Refused {
+    pub(super) fn refuse_signatures(self) -> Turned {
         let detail = "no certificate whose signature the client can verify";
-        self.alert(HANDSHAKE_FAILURE);
-        Refused::new(HandshakeResult::NoSharedCipher, detail)
+        let refused = Refused::new(HandshakeResult::NoSharedCipher, detail);
+        self.turn_away(refused, HANDSHAKE_FAILURE)
     }
 
     /// Sends a fatal alert, before there is a session that could.
-    fn alert(&self, description: u8) {
-        let _ = self.tcp.try_write(&[21, 3, 3, 0, 2, 2, description]);
+    fn turn_away(self, refused: Refused, description: u8) -> Turned {
+        Turned::tell(refused, self.tcp, &fatal(description))
     }
+}
+
+/// Turns away who has sent no first message that can be used, for this error, and by `alert` unless more can be said.
+fn refuse(error: &Error, alert: Vec<u8>, tcp: TcpStream, read: &[u8]) -> Turned {
+    let refused = Refused::of_tls(error);
+    if is_request(read) {
+        return Turned::tell(refused, tcp, answer().as_bytes());
+    }
+    let unsigned = PeerIncompatible::SignatureAlgorithmsExtensionRequired;
+    if *error == Error::PeerIncompatible(unsigned) && is_old(read) {
+        // Versions before 1.2 have no such extension, which is looked for first.
+        let detail = "the client speaks no version of TLS after 1.1";
+        let refused = Refused::new(HandshakeResult::Version, detail);
+        return Turned::tell(refused, tcp, &fatal(PROTOCOL_VERSION));
+    }
+    Turned::tell(refused, tcp, &alert)
+}
+
+/// Whether a first message is of a version before TLS 1.2: that stands behind the headers of record and message.
+fn is_old(read: &[u8]) -> bool {
+    read.get(9..11)
+        .is_some_and(|version| version < [3, 3].as_slice())
+}
+
+/// The record of a fatal alert.
+fn fatal(description: u8) -> [u8; 7] {
+    [21, 3, 3, 0, 2, 2, description]
 }
 
 /// Reads what has come, and keeps a copy.

@@ -35,6 +35,10 @@ mod store;
 mod tests;
 #[cfg(feature = "accept")]
 mod tickets;
+#[cfg(feature = "accept")]
+mod turned;
+#[cfg(feature = "accept")]
+mod validity;
 
 #[cfg(not(feature = "accept"))]
 pub use absent::{

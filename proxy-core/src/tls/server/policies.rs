@@ -6,9 +6,9 @@ use std::time::Duration;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::UnixTime;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
 use super::clients::Clients;
 use super::invalid::{Invalid, InvalidPart};
@@ -32,8 +32,33 @@ pub(super) struct Policies {
 #[derive(Debug)]
 pub(super) struct Policy {
     pub(super) id: PolicyId,
-    pub(super) config: Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
+    /// The same with ChaCha20 as the cipher that is preferred.
+    without_aes: Arc<ServerConfig>,
     pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+impl Policy {
+    /// What a handshake is made with. Which cipher is used is decided here, but a client that would rather have
+    /// ChaCha20 than AES has no hardware for AES, and is spared it.
+    pub(super) fn config(&self, asked: &ClientHello<'_>) -> Arc<ServerConfig> {
+        let known = &self.config.crypto_provider().cipher_suites;
+        let mut offered = asked.cipher_suites().iter();
+        let first = offered.find_map(|suite| known.iter().find(|known| known.suite() == *suite));
+        Arc::clone(match first {
+            Some(suite) if is_chacha(suite) => &self.without_aes,
+            _ => &self.config,
+        })
+    }
+}
+
+fn is_chacha(suite: &SupportedCipherSuite) -> bool {
+    matches!(
+        suite.suite(),
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
+            | CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+            | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    )
 }
 
 impl Policies {
@@ -88,9 +113,26 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn policy(&self, clients: &ClientPolicy) -> Result<Policy, Invalid> {
         let clients = Clients::load(clients, &self.provider)?;
+        let mut without_aes = CryptoProvider::clone(&self.provider);
+        // Stable: otherwise the order stays.
+        let suites = &mut without_aes.cipher_suites;
+        suites.sort_by_key(|suite| !is_chacha(suite));
+        Ok(Policy {
+            id: clients.id,
+            config: self.config(&self.provider, &clients)?,
+            without_aes: self.config(&Arc::new(without_aes), &clients)?,
+            verifier: clients.verifier,
+        })
+    }
+
+    fn config(
+        &self,
+        provider: &Arc<CryptoProvider>,
+        clients: &Clients,
+    ) -> Result<Arc<ServerConfig>, Invalid> {
         let asked = clients.verifier.clone();
         let asked = asked.unwrap_or_else(WebPkiClientVerifier::no_client_auth);
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+        let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
             .with_protocol_versions(versions(self.params.minimum))
             .map_err(|error| Invalid {
                 part: InvalidPart::Certificate,
@@ -103,17 +145,14 @@ impl Maker<'_> {
             .with_client_cert_verifier(asked)
             .with_cert_resolver(resolver);
         config.alpn_protocols = self.params.alpn.clone();
+        config.ignore_client_order = true;
         // Nothing is kept of sessions here: tickets are the only way to resume one.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         if let Some(keys) = self.keys {
             let ticketer = Ticketer::new(Arc::clone(keys), clients.context);
             config.ticketer = Arc::new(ticketer);
         }
-        Ok(Policy {
-            id: clients.id,
-            config: Arc::new(config),
-            verifier: clients.verifier,
-        })
+        Ok(Arc::new(config))
     }
 }
 

@@ -1,4 +1,6 @@
-//! Makes session tickets for one set of rules for client certificates: they open under no other set.
+//! Makes session tickets for one set of rules for client certificates: they open under no other, nor when their client's has expired.
+//!
+//! What is sealed begins with the moment until which it is good, in seconds since 1970 (8 bytes).
 
 use std::sync::Arc;
 
@@ -6,6 +8,13 @@ use rustls::pki_types::UnixTime;
 use rustls::server::ProducesTickets;
 
 use super::keys::Keys;
+use super::validity::{learn, learned};
+
+/// The moment until which a ticket is good.
+const UNTIL: usize = 8;
+
+/// So many seconds before that it is not taken any more: what is valid when a handshake begins is valid at its end.
+const HANDSHAKE: u64 = 10;
 
 /// Seals and opens tickets.
 #[derive(Debug)]
@@ -31,12 +40,22 @@ impl ProducesTickets for Ticketer {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let session = [&learned().to_be_bytes(), plain].concat();
         self.keys
-            .seal(plain, &self.context, UnixTime::now().as_secs())
+            .seal(&session, &self.context, UnixTime::now().as_secs())
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        self.keys
-            .open(cipher, &self.context, UnixTime::now().as_secs())
+        let now = UnixTime::now().as_secs();
+        let opened = self.keys.open(cipher, &self.context, now)?;
+        let (until, session) = opened.split_first_chunk::<UNTIL>()?;
+        let until = u64::from_be_bytes(*until);
+        // Without a session there is a whole handshake, and what has expired is refused as at any other time.
+        if now.saturating_add(HANDSHAKE) > until {
+            return None;
+        }
+        // The next ticket of this session is good no longer than this one.
+        learn(until);
+        Some(session.to_vec())
     }
 }

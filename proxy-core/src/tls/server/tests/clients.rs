@@ -1,6 +1,7 @@
 //! Certificates of clients: none that is not valid gets in, and each refusal has its reason.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, ExtendedKeyUsagePurpose, GeneralSubtree,
@@ -8,6 +9,10 @@ use rcgen::{
     date_time_ymd,
 };
 
+use rustls::pki_types::UnixTime;
+
+use super::super::clients::Clients;
+use super::super::validity::{learned, learned_in};
 use super::support::*;
 use crate::telemetry::HandshakeResult;
 use crate::tls::{
@@ -222,6 +227,47 @@ async fn a_ticket_does_not_outlive_the_revocation_lists() {
         acceptor.reload().unwrap();
         let (accepted, _) = meet(&acceptor, &client, NAME).await;
         assert_eq!(accepted.unwrap_err().result, HandshakeResult::Revoked);
+    }
+}
+
+#[tokio::test]
+async fn it_is_known_until_when_what_was_verified_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = authority("clients");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let until = |year: i32| {
+        let end = date_time_ymd(year, 1, 1).unix_timestamp();
+        u64::try_from(end).unwrap()
+    };
+    let (leaf, middle) = (2060, 2050);
+    let pair = client(&ca, &["ann"], |params| {
+        params.not_after = date_time_ymd(leaf, 1, 1)
+    });
+    let sent_along = client(&ca, &["bob"], |params| {
+        params.not_after = date_time_ymd(middle, 1, 1)
+    });
+    for (chain, lists, expected) in [
+        (vec![], vec![], leaf),
+        (vec![sent_along.der()], vec![], middle),
+        (vec![], vec![2055, 2070], 2055),
+        (vec![sent_along.der()], vec![2055], middle),
+        (vec![], vec![2070], leaf),
+    ] {
+        let lists = lists.into_iter().map(|year| {
+            let list = revocation_list(&ca, &[], year);
+            place(folder.path(), &format!("{year}.pem"), &list)
+        });
+        let policy = ClientPolicy::Required(Authorities {
+            ca: place(folder.path(), "clients.pem", &ca.pem()),
+            crls: lists.collect(),
+        });
+        let verifier = Clients::load(&policy, &provider).unwrap().verifier.unwrap();
+        let verified = learned_in(async {
+            let now = UnixTime::now();
+            let verified = verifier.verify_client_cert(&pair.der(), &chain, now);
+            verified.map(|_| learned())
+        });
+        assert_eq!(verified.await.unwrap(), until(expected));
     }
 }
 

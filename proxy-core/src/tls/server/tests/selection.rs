@@ -301,3 +301,49 @@ async fn versions_and_protocols_are_those_of_the_parameters() {
         assert_eq!(settled, expected.map(|alpn| alpn.map(<[u8]>::to_vec)));
     }
 }
+
+#[tokio::test]
+async fn ciphers_are_chosen_here_but_for_clients_without_aes() {
+    use rustls::CipherSuite as Is;
+    let folder = tempfile::tempdir().unwrap();
+    let pair = issue(&authority("ca"), &["a.example.com"]).write(folder.path(), "tls");
+    let acceptor = acceptor(AcceptorParams {
+        pairs: vec![pair],
+        ..Default::default()
+    });
+    let [aes_256, aes_128, chacha] = [
+        [
+            Is::TLS13_AES_256_GCM_SHA384,
+            Is::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        ],
+        [
+            Is::TLS13_AES_128_GCM_SHA256,
+            Is::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        ],
+        [
+            Is::TLS13_CHACHA20_POLY1305_SHA256,
+            Is::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        ],
+    ];
+    for (preferred, chosen) in [
+        (vec![aes_256, aes_128, chacha], aes_256),
+        (vec![aes_128, aes_256, chacha], aes_256),
+        (vec![aes_128, chacha, aes_256], aes_256),
+        (vec![aes_128, chacha], aes_128),
+        (vec![chacha, aes_128, aes_256], chacha),
+        (vec![chacha], chacha),
+    ] {
+        let mut ciphers = Vec::new();
+        for version in rustls::ALL_VERSIONS {
+            let client = Client {
+                versions: std::slice::from_ref(version),
+                ..Default::default()
+            };
+            let offering = client.offering(&preferred.concat());
+            let (accepted, _) = meet(&acceptor, &offering, "a.example.com").await;
+            let cipher = accepted.unwrap().secured.cipher;
+            ciphers.push(cipher.unwrap().suite());
+        }
+        assert_eq!(ciphers, chosen, "{preferred:?}");
+    }
+}

@@ -8,11 +8,18 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
     SignatureAlgorithm,
 };
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{
+    ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
+    Tls13ClientSessionValue,
+};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{
+    CipherSuite, ClientConfig, DigitallySignedStruct, Error, NamedGroup, SignatureScheme,
+    SupportedCipherSuite,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -160,8 +167,22 @@ impl Client {
     }
 
     pub(super) fn config(&self) -> Arc<ClientConfig> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
+        self.config_of(rustls::crypto::aws_lc_rs::default_provider())
+    }
+
+    /// With these ciphers alone, the preferred one first.
+    pub(super) fn offering(&self, ciphers: &[CipherSuite]) -> Arc<ClientConfig> {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        let place = |suite: &SupportedCipherSuite| ciphers.iter().position(|c| *c == suite.suite());
+        provider
+            .cipher_suites
+            .retain(|suite| place(suite).is_some());
+        provider.cipher_suites.sort_by_key(place);
+        self.config_of(provider)
+    }
+
+    fn config_of(&self, provider: CryptoProvider) -> Arc<ClientConfig> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(self.versions)
             .unwrap()
             .dangerous()
@@ -176,6 +197,50 @@ impl Client {
         config.alpn_protocols = self.alpn.clone();
         config.resumption = Resumption::in_memory_sessions(64);
         Arc::new(config)
+    }
+}
+
+/// Keeps the sessions of all hosts as if they were one, and so offers each host the tickets of every other.
+#[derive(Debug)]
+pub(super) struct AnyHost(ClientSessionMemoryCache);
+
+impl AnyHost {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(ClientSessionMemoryCache::new(8)))
+    }
+}
+
+fn any() -> ServerName<'static> {
+    ServerName::try_from("any.example").unwrap()
+}
+
+impl ClientSessionStore for AnyHost {
+    fn set_kx_hint(&self, name: ServerName<'static>, group: NamedGroup) {
+        self.0.set_kx_hint(name, group);
+    }
+
+    fn kx_hint(&self, name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.0.kx_hint(name)
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, session: Tls12ClientSessionValue) {
+        self.0.set_tls12_session(any(), session);
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.0.tls12_session(&any())
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {
+        self.0.remove_tls12_session(&any());
+    }
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, session: Tls13ClientSessionValue) {
+        self.0.insert_tls13_ticket(any(), session);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.0.take_tls13_ticket(&any())
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 
 use super::support::*;
 use crate::telemetry::HandshakeResult;
@@ -142,6 +143,52 @@ async fn a_ticket_never_opens_a_host_with_other_rules_for_clients() {
                     }
                 }
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_opens_no_other_host_here_or_at_a_replica() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let (ca_a, ca_b) = (authority("a"), authority("b"));
+    let rules = |name: &str, ca: &Ca| {
+        let ca = place(path, name, &ca.pem());
+        ClientPolicy::Required(Authorities { ca, crls: vec![] })
+    };
+    let host = |name: &str, policy| (format!("{name}.example.com"), policy);
+    let params = AcceptorParams {
+        hosts: vec![
+            host("a", rules("a.pem", &ca_a)),
+            host("b", rules("b.pem", &ca_b)),
+        ],
+        ..params(path, Tickets::Shared(place(path, "keys", &key(1))))
+    };
+    let replicas = [(); 2].map(|()| Acceptor::new(params.clone()).unwrap());
+    let pair = issue(&ca_a, &["ann"]);
+    for client in each_version() {
+        let pair = Client::with(&pair).pair;
+        let mut client = ClientConfig::clone(&Client { pair, ..client }.config());
+        client.resumption = Resumption::store(AnyHost::new());
+        let client = Arc::new(client);
+        for replica in &replicas {
+            // Of whatever host it has a ticket last: it goes on with `a` or begins anew.
+            meet(&replicas[0], &client, "a.example.com")
+                .await
+                .0
+                .unwrap();
+            assert!(resumed(replica, &client, "a.example.com").await);
+            let (accepted, _) = meet(replica, &client, "b.example.com").await;
+            assert_eq!(accepted.unwrap_err().result, HandshakeResult::UnknownCa);
+            meet(&replicas[0], &client, "a.example.com")
+                .await
+                .0
+                .unwrap();
+            let (accepted, _) = meet(replica, &client, "c.example.com").await;
+            let secured = accepted.unwrap().secured;
+            assert!(!secured.resumed && secured.peer.is_empty());
+            let (accepted, _) = meet(replica, &client, "b.example.com").await;
+            assert_eq!(accepted.unwrap_err().result, HandshakeResult::UnknownCa);
         }
     }
 }
