@@ -141,6 +141,8 @@ impl Bench {
     /// Reads the image as a registry would get it.
     fn unpack(&self) -> Image {
         let folder = self.folder.path().join("oci");
+        // What was pushed there before would stay beside it.
+        let _ = std::fs::remove_dir_all(&folder);
         let target = format!("oci:{}:image", folder.display());
         let mut buildah = self.command(Path::new("buildah"));
         done(buildah.args(["push", "--quiet", IMAGE, &target]));

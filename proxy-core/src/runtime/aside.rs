@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 /// How long the thread stays when its work is done. Allocators give back to the system what was freed a moment
 /// later (mimalloc 10 ms, or 100 ms of large pieces), and only when the thread that it belongs to does something. A
 /// process that serves may do nothing of the kind for hours; this thread does it as it ends.
-const REST: Duration = Duration::from_millis(150);
+const REST: Duration = Duration::from_secs(1);
 
 /// Starts `work` on a thread of this name. The receiver gets what it returns; if it panics, nothing.
 ///
