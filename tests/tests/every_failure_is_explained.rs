@@ -12,6 +12,7 @@ use remora_tests::origin::{Origin, hang, ok};
 use remora_tests::promise::promise;
 use remora_tests::proxy::Proxy;
 use remora_tests::scripted::{Scripted, listen, refusing};
+use remora_tests::tls;
 use rustix::process::{Resource, Rlimit};
 use serde_json::Value;
 
@@ -373,6 +374,35 @@ fn routes() {
         assert_eq!(told["reason"], "destination_not_found");
         assert_eq!(told["detail"], "no route fits the request");
         assert_eq!(told["tries"], serde_json::json!([]));
+    });
+}
+
+/// The connection was made for a host that asks for no certificate.
+#[test]
+fn hosts_with_other_rules() {
+    promise(async {
+        let (authority, folder) = tls::issued();
+        let at = folder.path().display();
+        let config = Config::of_ingress(&format!(
+            "tls: {{cert: {at}/web.pem, key: {at}/web.key, hosts: {{b.test: {{client-ca: {at}/clients.pem}}}}}}\n\
+             routes: {{'*': {{respond: {{status: 204}}}}}}"
+        ));
+        let ingress = Proxy::start(&config).await;
+        let caller = tls::Caller::trusting(&authority).config();
+        let connected = tls::connect(ingress.address(), &caller).await;
+        let mut stream = connected.expect("a handshake");
+        let request =
+            "GET / HTTP/1.1\r\nhost: b.test\r\nx-remora-explain: 1\r\nconnection: close\r\n\r\n";
+        let answer = tls::exchange(&mut stream, request)
+            .await
+            .expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+        let told = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("x-remora-explain: "));
+        let told: Value = serde_json::from_str(told.expect("an explanation")).expect("JSON");
+        assert_eq!(told["reason"], "http_request_denied");
+        assert_eq!(told["entry"], "edge");
     });
 }
 
