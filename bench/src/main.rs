@@ -1,4 +1,4 @@
-//! Measures the ambassador side by side with HAProxy, nginx and Envoy on one machine.
+//! Measures the ambassador and the sidecar side by side with HAProxy, nginx and Envoy on one machine.
 //!
 //! `cargo xtask bench` builds what is needed and runs this program. Without a subcommand it is the
 //! runner; `load` is the other side of each measurement, which the runner starts as processes of
@@ -11,6 +11,7 @@ mod options;
 mod peer;
 mod report;
 mod run;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = match &options.command {
         Some(Command::Load { part }) => serve(part).map(|()| true),
         Some(Command::Gray(args)) => gray(args),
+        Some(Command::Tls(args)) => tls(args),
         None => measure(&options),
     };
     match outcome {
@@ -43,6 +45,7 @@ fn serve(part: &Load) -> Result<()> {
         Load::Open(args) => load::open::run(args),
         Load::Idle(args) => load::idle::run(args),
         Load::H2c(args) => load::h2c::run(args),
+        Load::Handshake(args) => load::handshake::run(args),
         Load::Gray(args) => load::gray::run(args),
     }
 }
@@ -50,7 +53,14 @@ fn serve(part: &Load) -> Result<()> {
 /// Runs all measurements and reports them; returns whether every one of them was valid.
 fn measure(options: &Options) -> Result<bool> {
     let outcome = run::all(options)?;
-    report::all(options, &outcome)?;
+    report::all(&options.shared, report::SCENARIOS, &outcome)?;
+    Ok(outcome.invalid.is_empty())
+}
+
+/// The same inside TLS.
+fn tls(args: &tls::Args) -> Result<bool> {
+    let outcome = tls::all(args)?;
+    report::all(&args.shared, report::TLS, &outcome)?;
     Ok(outcome.invalid.is_empty())
 }
 

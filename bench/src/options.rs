@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use crate::gray;
 use crate::load;
 use crate::peer;
+use crate::run::child::Cpus;
 use crate::run::scenario::Scenario;
+use crate::tls;
 
 /// Measures the ambassador, HAProxy, nginx and Envoy side by side.
 ///
@@ -18,9 +21,8 @@ use crate::run::scenario::Scenario;
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// One short repetition of everything: to see that it works, not to quote.
-    #[arg(long)]
-    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) shared: Shared,
     /// Scenarios to run; all by default.
     #[arg(long, value_delimiter = ',', value_enum)]
     pub(crate) only: Vec<Scenario>,
@@ -30,9 +32,6 @@ pub(crate) struct Options {
     /// A further proxy, as NAME=COMMAND with {listen} and {origin} where the addresses belong.
     #[arg(long = "peer", value_name = "NAME=COMMAND")]
     pub(crate) peers: Vec<String>,
-    /// How often everything is repeated [default: 3].
-    #[arg(long)]
-    pub(crate) reps: Option<usize>,
     /// Seconds a measurement takes [default: 3].
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
@@ -45,13 +44,24 @@ pub(crate) struct Options {
     /// The ambassador to measure; built by default.
     #[arg(long, env = "REMORA_AMBASSADOR", hide_env = true)]
     pub(crate) binary: Option<PathBuf>,
+}
+
+/// What every kind of run is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Shared {
+    /// One short repetition of everything: to see that it works, not to quote.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// How often everything is repeated [default: 3].
+    #[arg(long)]
+    pub(crate) reps: Option<usize>,
     /// CPU of the proxy.
     #[arg(long, default_value_t = 0)]
     pub(crate) proxy_cpu: usize,
     /// CPU of the load and the origin.
     #[arg(long, default_value_t = 1)]
     pub(crate) load_cpu: usize,
-    /// Where the results go as JSON, with a chart beside them [default: target/bench/latest.json].
+    /// Where the results go as JSON, with a chart beside them; in target/bench by default.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
     /// Also update bench/RESULTS.md and bench/results.
@@ -79,6 +89,8 @@ pub(crate) enum Command {
     },
     /// Measures what a caller notices of one endpoint of three that flaps, is slow, fails or hangs.
     Gray(gray::Args),
+    /// Measures the sidecar beside the others inside TLS: handshakes, requests, bodies, memory.
+    Tls(tls::Args),
 }
 
 /// The parts of the load side.
@@ -94,31 +106,54 @@ pub(crate) enum Load {
     Idle(load::idle::Args),
     /// The closed loop over HTTP/2.
     H2c(load::h2c::Args),
+    /// The loop of handshakes.
+    Handshake(load::handshake::Args),
     /// Endpoints of which one fails, and requests at fixed times.
     Gray(load::gray::Args),
 }
 
 impl Options {
-    /// How often everything is repeated.
-    pub(crate) fn reps(&self) -> usize {
-        self.reps.unwrap_or(if self.quick { 1 } else { 3 }).max(1)
-    }
-
     /// How long a measurement takes.
     pub(crate) fn seconds(&self) -> f64 {
-        self.seconds
-            .unwrap_or(if self.quick { 1.0 } else { 3.0 })
-            .max(0.1)
+        self.shared.seconds(self.seconds)
     }
 
     /// How often a proxy is started in each repetition of the scenario `start`.
     pub(crate) fn starts(&self) -> usize {
-        if self.quick { 3 } else { 10 }
+        if self.shared.quick { 3 } else { 10 }
     }
 
     /// Whether a scenario is to be run.
     pub(crate) fn wants(&self, scenario: Scenario) -> bool {
         self.only.is_empty() || self.only.contains(&scenario)
+    }
+}
+
+impl Shared {
+    /// How often everything is repeated.
+    pub(crate) fn reps(&self) -> usize {
+        self.reps.unwrap_or(if self.quick { 1 } else { 3 }).max(1)
+    }
+
+    /// How long a measurement takes that `told` says nothing of.
+    pub(crate) fn seconds(&self, told: Option<f64>) -> f64 {
+        told.unwrap_or(if self.quick { 1.0 } else { 3.0 }).max(0.1)
+    }
+
+    /// The CPUs of both sides.
+    pub(crate) fn cpus(&self) -> Cpus {
+        Cpus {
+            proxy: self.proxy_cpu,
+            load: self.load_cpu,
+        }
+    }
+
+    /// The folder for configurations, logs and downloads, which exists afterwards.
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
+        let dir = std::path::absolute(&self.dir)?;
+        std::fs::create_dir_all(&dir)
+            .with_context(|| format!("cannot create {}", dir.display()))?;
+        Ok(dir)
     }
 
     /// The command as a reader may repeat it: no paths, because theirs differ.
@@ -126,7 +161,10 @@ impl Options {
         let words = std::env::args()
             .skip(1)
             .map(|word| match word.rsplit_once('/') {
-                Some((_, name)) => format!(".../{name}"),
+                Some((path, name)) => {
+                    let kept = path.split_inclusive('=').filter(|part| part.ends_with('='));
+                    format!("{}.../{name}", kept.collect::<String>())
+                }
                 None => word,
             });
         std::iter::once("cargo xtask bench".to_owned())

@@ -18,9 +18,12 @@ use crate::{Failure, Role, explain as told, load, logs};
 pub fn main(role: &'static Role) -> ExitCode {
     let matches = grammar(role).get_matches();
     match dispatch(role, &matches) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            logs::end(None);
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
-            eprint!("{failure}");
+            logs::end(Some(failure.to_string()));
             failure.exit_code()
         }
     }
@@ -60,7 +63,7 @@ fn run(role: &'static Role, options: &Options, words: &ArgMatches) -> Result<(),
         Some(until) => (until.ended)(words, &loaded)?,
         None => Box::pin(pending()),
     };
-    logs::start();
+    logs::start()?;
     let again = options.clone();
     let source = proxy_core::runtime::Source {
         file: options.config.clone(),

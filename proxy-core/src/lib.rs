@@ -129,6 +129,7 @@
 //! - [`admin`] shows the live page and answers `/livez`, `/readyz`, `/metrics`, `/config`
 //! - [`stack`] composes the layers: the only place that does
 //! - [`plan`] is what a configuration means
+//! - [`acme`] obtains certificates and renews them
 //! - the components, each usable alone:
 //!   - [`http`] serves requests and sends them on
 //!   - [`tls`] secures connections to upstreams
@@ -149,6 +150,7 @@
 
 #![warn(missing_docs)]
 
+pub mod acme;
 pub mod address;
 pub mod admin;
 pub mod balance;

@@ -169,6 +169,6 @@ pub fn place(folder: &Path, name: &str, text: &str) -> PathBuf {
     file
 }
 
-fn certificate(pem: &str) -> CertificateDer<'static> {
+pub(crate) fn certificate(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")
 }

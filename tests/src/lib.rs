@@ -40,6 +40,8 @@ pub mod needs;
 pub mod netns;
 /// HTTP upstreams in this process.
 pub mod origin;
+/// An ACME authority: pebble.
+pub mod pebble;
 /// HTTP upstreams in a process of their own, which can be killed.
 pub mod process;
 /// One test under one deadline, and waiting for events.

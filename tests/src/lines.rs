@@ -13,6 +13,7 @@ use crate::promise::EVENT;
 pub struct Lines {
     name: &'static str,
     state: Arc<watch::Sender<State>>,
+    reads: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Debug, Default)]
@@ -28,16 +29,27 @@ impl Lines {
         let lines = Self {
             name,
             state: Arc::clone(&state),
+            reads: Arc::new(watch::Sender::new(true)),
         };
+        let mut reads = lines.reads.subscribe();
         tokio::spawn(async move {
             let mut reader = BufReader::new(pipe).lines();
-            while let Ok(Some(line)) = reader.next_line().await {
+            loop {
+                let _ = reads.wait_for(|reads| *reads).await;
+                let Ok(Some(line)) = reader.next_line().await else {
+                    break;
+                };
                 let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 state.send_modify(|state| state.lines.push(value));
             }
             state.send_modify(|state| state.closed = true);
         });
         lines
+    }
+
+    /// Leaves what comes from now on in the pipe, or takes it up again. A line that is being waited for is still read.
+    pub fn read(&self, reads: bool) {
+        self.reads.send_replace(reads);
     }
 
     /// All lines so far.

@@ -3,6 +3,7 @@
 //! The process is killed when the value is dropped, so that a failed test leaves nothing behind.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 
@@ -131,17 +132,33 @@ impl Proxy {
         let names: Vec<&str> = config.names().collect();
         let mut command = Command::new(binary(config.role()));
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        let started = Self::run(command, directory, &["-c", "remora.yaml"], &names).await;
+        let arguments = ["-c", "remora.yaml"];
+        let started = Self::run(command, Stdio::null(), directory, &arguments, &names).await;
+        started.ready().await;
+        started
+    }
+
+    /// Starts with `config` and a listening socket that is passed to it as systemd passes its own, and waits until
+    /// it is ready.
+    pub async fn with_socket(config: &Config, socket: &std::net::TcpListener) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("remora.yaml"), config.text()).expect("a file");
+        let names: Vec<&str> = config.names().collect();
+        let (command, socket) = passing(config.role(), socket.try_clone().expect("a socket"));
+        let arguments = ["-c", "remora.yaml"];
+        let started = Self::run(command, socket, directory, &arguments, &names).await;
         started.ready().await;
         started
     }
 
     async fn spawn(role: &str, directory: TempDir, arguments: &[&str], entries: &[&str]) -> Self {
-        Self::run(Command::new(binary(role)), directory, arguments, entries).await
+        let command = Command::new(binary(role));
+        Self::run(command, Stdio::null(), directory, arguments, entries).await
     }
 
     async fn run(
         mut command: Command,
+        stdin: Stdio,
         directory: TempDir,
         arguments: &[&str],
         entries: &[&str],
@@ -149,7 +166,7 @@ impl Proxy {
         let mut child = command
             .args(arguments)
             .current_dir(directory.path())
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -277,6 +294,15 @@ impl Proxy {
             .expect("the process has not been waited for");
         Pid::from_raw(id.cast_signed()).expect("a process has a number")
     }
+}
+
+/// What starts the binary of a role with a file that is its first passed descriptor (`sd_listen_fds(3)`), and the
+/// standard input to start it with.
+pub fn passing(role: &str, file: impl Into<OwnedFd>) -> (Command, Stdio) {
+    let mut command = Command::new("sh");
+    let script = "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" \"$@\" 3<&0 </dev/null";
+    command.args(["-c", script]).arg(binary(role));
+    (command, Stdio::from(file.into()))
 }
 
 async fn listening(log: &Lines, entry: &str) -> SocketAddr {

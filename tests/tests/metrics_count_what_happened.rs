@@ -6,7 +6,7 @@ use remora_tests::origin::{Origin, ok, status};
 use remora_tests::promise::promise;
 
 /// Each family with its type and its labels; the labels are looked at once there are samples.
-const FAMILIES: [(&str, &str, &[&str]); 24] = [
+const FAMILIES: [(&str, &str, &[&str]); 25] = [
     ("remora_build_info", "gauge", &["role", "version"]),
     ("remora_requests_total", "counter", &["entry", "code"]),
     ("remora_request_duration_seconds", "histogram", &["entry"]),
@@ -41,6 +41,7 @@ const FAMILIES: [(&str, &str, &[&str]); 24] = [
         &["entry", "result"],
     ),
     ("remora_health_checks_heeded", "gauge", &["entry"]),
+    ("remora_log_dropped_total", "counter", &[]),
     ("remora_config_reload_success", "gauge", &[]),
     ("remora_config_reloads_total", "counter", &["result"]),
 ];

@@ -172,3 +172,27 @@ fn the_page_tells_the_defaults_as_they_are() {
         assert_eq!(effective(folder.path(), file).await, smallest);
     });
 }
+
+#[test]
+fn the_page_tells_the_defaults_of_certificates_that_are_obtained() {
+    promise(async {
+        let page = text_of("docs/sidecar.md");
+        let (_, section) = page
+            .split_once("### Certificates that are obtained")
+            .expect("a section");
+        let (_, block) = section.split_once("```yaml\n").expect("a file");
+        let (block, _) = block.split_once("```").expect("its end");
+        let folder = tempfile::tempdir().expect("a folder");
+        let entry = "sidecar:\n  web:\n    listen: :8443\n    to: http://localhost:8080\n";
+        let here = folder.path().display().to_string();
+        let lines = block.lines().filter(|line| !line.contains("ca:"));
+        let block: String = lines.map(|line| format!("{line}\n")).collect();
+        let written = format!("{entry}{block}").replace("/var/lib/remora/acme", &here);
+        let least = format!(
+            "{entry}    tls: {{acme: {{names: [shop.example.com, www.example.com], folder: '{here}', \
+             terms: agreed, contact: ['mailto:ops@example.com']}}}}\n"
+        );
+        let least = effective(folder.path(), &least).await;
+        assert_eq!(effective(folder.path(), &written).await, least);
+    });
+}

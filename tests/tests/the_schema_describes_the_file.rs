@@ -26,8 +26,24 @@ fn the_schema_is_json_and_names_the_keys() {
         }
         let text = schema.to_string();
         for key in [
-            "listen", "to", "discover", "host", "timeout", "retry", "eject", "health", "balance",
-            "pool", "tls", "hedge", "limit", "inject", "mirror", "paths",
+            "listen",
+            "to",
+            "discover",
+            "host",
+            "timeout",
+            "retry",
+            "eject",
+            "health",
+            "balance",
+            "pool",
+            "tls",
+            "hedge",
+            "limit",
+            "inject",
+            "mirror",
+            "paths",
+            "send-proxy",
+            "proxy-protocol",
         ] {
             assert!(
                 text.contains(&format!("\"{key}\":{{")),

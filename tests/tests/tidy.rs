@@ -11,6 +11,7 @@ const ROWS: &[&[&str]] = &[
     &["runtime"],
     &["admin", "stack"],
     &["plan"],
+    &["acme"],
     &[
         "http",
         "tls",
@@ -29,7 +30,7 @@ const ROWS: &[&[&str]] = &[
 ];
 
 /// The row of [`ROWS`] that holds the components.
-const COMPONENTS: usize = 3;
+const COMPONENTS: usize = 4;
 
 /// Imports within a row that are allowed all the same: from, to.
 const SIBLINGS: &[(&str, &str)] = &[

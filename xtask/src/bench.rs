@@ -1,10 +1,10 @@
-//! `cargo xtask bench`: builds the static ambassador and the bench, then measures.
+//! `cargo xtask bench`: builds the static program that is measured and the bench, then measures.
 
 use std::env;
 
 use anyhow::{Context, Result};
 
-use crate::cargo::{AMBASSADOR, cargo, root, target};
+use crate::cargo::{AMBASSADOR, SIDECAR, cargo, root, target};
 use crate::{dist, packages, step};
 
 /// Passes all words on to the bench, which explains them with `--help`.
@@ -27,44 +27,83 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         return step::run("bench", &mut command);
     }
     packages::ensure(&packages::FOR_BENCH)?;
-    if !is_set("--binary") && measures_ambassador(words) {
-        let built = dist::build(true, &[AMBASSADOR])?;
-        command.env(
-            "REMORA_AMBASSADOR",
-            built.first().context("nothing was built")?,
-        );
+    let ours = Ours::of(words);
+    if !is_set(ours.flag) && ours.is_measured(words) {
+        let built = dist::build(true, &[ours.role])?;
+        command.env(ours.variable, built.first().context("nothing was built")?);
     }
     step::run("bench", &mut command)
 }
 
-/// Whether the ambassador is among the proxies that are asked for, as it is by default.
-fn measures_ambassador(words: &[String]) -> bool {
-    let mut words = words.iter();
-    let list = words.find_map(|word| match word.strip_prefix("--proxies") {
-        Some("") => Some(""),
-        Some(rest) => rest.strip_prefix('='),
-        None => None,
-    });
-    let list = match list {
-        Some("") => words.next().map(String::as_str),
-        other => other,
-    };
-    list.is_none_or(|list| list.split(',').any(|name| name == AMBASSADOR))
+/// Which of our own programs is measured, and how the bench is told where it is.
+#[derive(Debug, PartialEq)]
+struct Ours {
+    role: &'static str,
+    flag: &'static str,
+    variable: &'static str,
+}
+
+impl Ours {
+    fn of(words: &[String]) -> Self {
+        match words.first().map(String::as_str) {
+            Some("tls") => Self {
+                role: SIDECAR,
+                flag: "--sidecar",
+                variable: "REMORA_SIDECAR",
+            },
+            _ => Self {
+                role: AMBASSADOR,
+                flag: "--binary",
+                variable: "REMORA_AMBASSADOR",
+            },
+        }
+    }
+
+    /// Whether it is among the proxies that are asked for, as it is by default.
+    fn is_measured(&self, words: &[String]) -> bool {
+        let mut words = words.iter();
+        let list = words.find_map(|word| match word.strip_prefix("--proxies") {
+            Some("") => Some(""),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        });
+        let list = match list {
+            Some("") => words.next().map(String::as_str),
+            other => other,
+        };
+        list.is_none_or(|list| list.split(',').any(|name| name == self.role))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::measures_ambassador;
+    use super::Ours;
+
+    fn measured(text: &str) -> Option<&'static str> {
+        let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        let ours = Ours::of(&words);
+        ours.is_measured(&words).then_some(ours.role)
+    }
 
     #[test]
     fn the_ambassador_is_built_when_it_is_measured() {
-        let measures = |text: &str| {
-            measures_ambassador(&text.split(' ').map(str::to_owned).collect::<Vec<_>>())
-        };
-        assert!(measures("--quick"));
-        assert!(measures("--proxies haproxy,ambassador"));
-        assert!(measures("--proxies=ambassador"));
-        assert!(!measures("--proxies haproxy --quick"));
-        assert!(!measures("--proxies=nginx,envoy"));
+        for words in [
+            "--quick",
+            "--proxies haproxy,ambassador",
+            "--proxies=ambassador",
+            "gray --quick",
+        ] {
+            assert_eq!(measured(words), Some("ambassador"), "{words}");
+        }
+        for words in ["--proxies haproxy --quick", "--proxies=nginx,envoy"] {
+            assert_eq!(measured(words), None, "{words}");
+        }
+    }
+
+    #[test]
+    fn the_sidecar_is_built_when_it_is_measured() {
+        assert_eq!(measured("tls --quick"), Some("sidecar"));
+        assert_eq!(measured("tls --proxies sidecar,nginx"), Some("sidecar"));
+        assert_eq!(measured("tls --proxies haproxy"), None);
     }
 }

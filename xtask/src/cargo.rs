@@ -11,8 +11,11 @@ use crate::step;
 /// The package and program of the outbound proxy.
 pub(crate) const AMBASSADOR: &str = "ambassador";
 
+/// The package and program of the inbound proxy.
+pub(crate) const SIDECAR: &str = "sidecar";
+
 /// The packages of all roles; each has one program of the same name.
-pub(crate) const ROLES: [&str; 3] = [AMBASSADOR, "sidecar", "ingress"];
+pub(crate) const ROLES: [&str; 3] = [AMBASSADOR, SIDECAR, "ingress"];
 
 /// `cargo WORDS...` in the root of the workspace.
 pub(crate) fn cargo(words: &[&str]) -> Command {

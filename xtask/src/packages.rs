@@ -16,7 +16,7 @@ pub(crate) struct Program {
 }
 
 /// What the black-box tests start.
-pub(crate) const FOR_TESTS: [Program; 10] = [
+pub(crate) const FOR_TESTS: [Program; 11] = [
     Program {
         name: "chromium",
         package: "chromium",
@@ -44,6 +44,10 @@ pub(crate) const FOR_TESTS: [Program; 10] = [
     Program {
         name: "buildah",
         package: "buildah",
+    },
+    Program {
+        name: "pebble",
+        package: "pebble",
     },
     Program {
         name: "openssl",

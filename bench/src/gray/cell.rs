@@ -74,7 +74,7 @@ impl Settings {
         let file = dir.join(format!("gray-{}-{}", peer.name, fault.name()));
         let (mut proxy, _) = launch(peer, ports.http, self.cpus, &file.with_extension("log"))?;
         sleep(CHECKS);
-        let told = load.ask()?;
+        let told = load.ask("")?;
         if proxy.ended()?.is_some() {
             anyhow::bail!("the proxy ended: {}", proxy.last_words());
         }

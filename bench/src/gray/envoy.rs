@@ -3,32 +3,14 @@
 use serde_json::{Value, json};
 
 use super::peers::Ports;
+use crate::peer::envoy::{bootstrap, cluster, extension, listener, manager};
 
 /// The bootstrap: retries elsewhere, outlier detection and health checks, which do not end an ejection.
 pub(super) fn config(ports: Ports) -> Value {
-    let manager = json!({
-        "@type": extension("filters.network.http_connection_manager.v3.HttpConnectionManager"),
-        "stat_prefix": "entry",
-        "generate_request_id": false,
-        "http_filters": [{
-            "name": "envoy.filters.http.router",
-            "typed_config": {"@type": extension("filters.http.router.v3.Router")},
-        }],
-        "route_config": {"virtual_hosts": [{
-            "name": "all",
-            "domains": ["*"],
-            "routes": [{"match": {"prefix": "/"}, "route": route()}],
-        }]},
-    });
-    let listener = json!({
-        "name": "entry",
-        "address": address(ports.http),
-        "filter_chains": [{"filters": [{
-            "name": "envoy.filters.network.http_connection_manager",
-            "typed_config": manager,
-        }]}],
-    });
-    json!({"static_resources": {"listeners": [listener], "clusters": [cluster(ports)]}})
+    let nothing = json!({});
+    let manager = manager(&route(), &nothing);
+    let listener = listener("entry", ports.http, &manager, &nothing);
+    bootstrap(&[listener], &cluster(&ports.endpoints, &policies()))
 }
 
 /// A try that has no answer after 50 ms is given up, and the next one goes elsewhere.
@@ -50,20 +32,10 @@ fn route() -> Value {
     })
 }
 
-fn cluster(ports: Ports) -> Value {
-    let unlimited = 1_000_000;
-    let endpoints = ports
-        .endpoints
-        .map(|port| json!({"endpoint": {"address": address(port)}}));
+fn policies() -> Value {
     json!({
-        "name": "origin",
-        "type": "STATIC",
         "connect_timeout": "0.250s",
         "lb_policy": "LEAST_REQUEST",
-        "circuit_breakers": {"thresholds": [{
-            "max_connections": unlimited, "max_pending_requests": unlimited,
-            "max_requests": unlimited, "max_retries": unlimited,
-        }]},
         "outlier_detection": {
             "consecutive_5xx": 3,
             "consecutive_gateway_failure": 3,
@@ -88,14 +60,5 @@ fn cluster(ports: Ports) -> Value {
             "healthy_threshold": 2,
             "http_health_check": {"path": "/health"},
         }],
-        "load_assignment": {"cluster_name": "origin", "endpoints": [{"lb_endpoints": endpoints}]},
     })
-}
-
-fn extension(name: &str) -> String {
-    format!("type.googleapis.com/envoy.extensions.{name}")
-}
-
-fn address(port: u16) -> Value {
-    json!({"socket_address": {"address": "127.0.0.1", "port_value": port}})
 }

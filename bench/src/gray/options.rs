@@ -4,22 +4,19 @@ use std::path::PathBuf;
 
 use super::peers;
 use crate::load::gray::Fault;
+use crate::options::Shared;
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// One repetition of a few seconds: to see that it works, not to quote.
-    #[arg(long)]
-    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) shared: Shared,
     /// Faults to meet, besides none; all by default.
     #[arg(long, value_delimiter = ',', value_enum)]
     pub(crate) only: Vec<Fault>,
     /// Proxies to measure.
     #[arg(long, value_delimiter = ',', default_values = peers::DEFAULT)]
     pub(crate) proxies: Vec<String>,
-    /// How often everything is repeated [default: 3].
-    #[arg(long)]
-    pub(crate) reps: Option<usize>,
     /// Seconds of a fault that are judged [default: 15].
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
@@ -38,39 +35,13 @@ pub(crate) struct Args {
     /// Another configuration for a proxy, with the placeholders of those in bench/peers.
     #[arg(long = "config", value_name = "PROXY=FILE")]
     pub(crate) configs: Vec<String>,
-    /// CPU of the proxy.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) proxy_cpu: usize,
-    /// CPU of the load and the endpoints.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) load_cpu: usize,
-    /// Where the results go as JSON, with a chart beside them [default: target/bench/gray.json].
-    #[arg(long)]
-    pub(crate) out: Option<PathBuf>,
-    /// Also update bench/RESULTS.md and bench/results.
-    #[arg(long)]
-    pub(crate) write: bool,
-    /// Folder for configurations, logs and downloads.
-    #[arg(
-        long,
-        env = "REMORA_BENCH_DIR",
-        hide_env = true,
-        default_value = "target/bench",
-        hide = true
-    )]
-    pub(crate) dir: PathBuf,
 }
 
 impl Args {
-    /// How often everything is repeated.
-    pub(crate) fn reps(&self) -> usize {
-        self.reps.unwrap_or(if self.quick { 1 } else { 3 }).max(1)
-    }
-
     /// How long a fault is judged.
     pub(crate) fn seconds(&self) -> f64 {
         self.seconds
-            .unwrap_or(if self.quick { 4.0 } else { 15.0 })
+            .unwrap_or(if self.shared.quick { 4.0 } else { 15.0 })
             .max(0.5)
     }
 

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use super::envoy;
-use crate::peer::{AMBASSADOR, Peer, command, first_line, install};
+use crate::peer::{AMBASSADOR, BASELINE, Peer, programs};
 
 /// Our own proxy without any setting beyond its endpoints.
 const PLAIN: &str = "ambassador-defaults";
@@ -15,7 +14,7 @@ const PLAIN: &str = "ambassador-defaults";
 const OURS: &str = include_str!("../../peers/gray-ambassador.yaml");
 const HAPROXY: &str = include_str!("../../peers/gray-haproxy.cfg");
 /// What is measured unless `--proxies` says otherwise, in the order of the tables.
-pub(super) const DEFAULT: [&str; 3] = [AMBASSADOR, "haproxy", "envoy"];
+pub(super) const DEFAULT: [&str; 3] = [AMBASSADOR, BASELINE, "envoy"];
 
 /// The ports of a run, all on 127.0.0.1.
 #[derive(Clone, Copy, Debug)]
@@ -55,53 +54,18 @@ impl Prepare<'_> {
     }
 
     fn ambassador(&self, name: &str, template: String) -> Result<Peer> {
-        let binary = self
-            .binary
-            .context("no ambassador to measure: pass --binary or use `cargo xtask bench gray`")?;
-        let binary = binary
-            .canonicalize()
-            .with_context(|| format!("the ambassador is not at {}", binary.display()))?;
+        let binary = programs::given(self.binary, AMBASSADOR, "--binary")?;
         let config = self.render(name, "yaml", template)?;
-        Ok(Peer {
-            name: name.to_owned(),
-            version: first_line(Command::new(&binary).arg("--version")).unwrap_or_default(),
-            command: command(&binary, &["run", "-c", &config]),
-            binary,
-            h2c: self.ports.http,
-        })
+        Ok(programs::ours(name, binary, &["run", "-c", &config]))
     }
 
     fn haproxy(&self) -> Result<Peer> {
-        let binary = install::program("haproxy")?;
-        let config = self.render("haproxy", "cfg", HAPROXY.to_owned())?;
-        Ok(Peer {
-            name: "haproxy".to_owned(),
-            version: first_line(Command::new(&binary).arg("-v")).unwrap_or_default(),
-            command: command(&binary, &["-db", "-f", &config]),
-            binary,
-            h2c: self.ports.http,
-        })
+        programs::haproxy(&self.render("haproxy", "cfg", HAPROXY.to_owned())?)
     }
 
     fn envoy(&self) -> Result<Peer> {
-        let binary = install::envoy(self.dir)?;
-        let config = self.render("envoy", "json", envoy::config(self.ports).to_string())?;
-        let words = [
-            "-c",
-            &config,
-            "--concurrency",
-            "1",
-            "-l",
-            "error",
-            "--disable-hot-restart",
-        ];
-        Ok(Peer {
-            name: "envoy".to_owned(),
-            version: format!("envoy {}", install::ENVOY_VERSION),
-            command: command(&binary, &words),
-            binary,
-            h2c: self.ports.http,
-        })
+        let template = envoy::config(self.ports).to_string();
+        programs::envoy(self.dir, &self.render("envoy", "json", template)?)
     }
 
     /// Fills a template in, or the one that is given for this proxy, writes it to the working folder and
@@ -114,16 +78,19 @@ impl Prepare<'_> {
             }
             None => template,
         };
-        let [one, two, three] = self.ports.endpoints.map(|port| port.to_string());
-        let text = template
-            .replace("{{http}}", &self.ports.http.to_string())
-            .replace("{{admin}}", &self.ports.admin.to_string())
-            .replace("{{one}}", &one)
-            .replace("{{two}}", &two)
-            .replace("{{three}}", &three);
+        let ports = self.ports;
+        let [one, two, three] = ports.endpoints;
+        let values = [
+            ("http", ports.http),
+            ("admin", ports.admin),
+            ("one", one),
+            ("two", two),
+            ("three", three),
+        ];
+        let values = values.map(|(name, port)| (name, port.to_string()));
+        let values = values.each_ref().map(|(name, port)| (*name, port.as_str()));
         let path = self.dir.join(format!("gray-{name}.{kind}"));
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(path.display().to_string())
+        programs::render(&path, &template, &values)
     }
 }
 

@@ -1,7 +1,5 @@
 //! Prints the outcome of a run, and writes its files and its section of the results page.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -9,13 +7,8 @@ use super::options::Args;
 use super::run::Outcome;
 use super::summary::{self, Line};
 use super::{cell, chart, table};
-use crate::options::Options;
 use crate::report::machine::Machine;
-use crate::report::{replace, save};
-
-/// Where the results page keeps what is written by this module.
-const BEGIN: &str = "<!-- gray:begin -->";
-const END: &str = "<!-- gray:end -->";
+use crate::report::{About, GRAY, Kept};
 
 /// Prints the table and writes the files that were asked for.
 pub(crate) fn report(args: &Args, outcome: &Outcome) -> Result<()> {
@@ -28,41 +21,20 @@ pub(crate) fn report(args: &Args, outcome: &Outcome) -> Result<()> {
         .for_each(|line| println!("Invalid: {line}."));
     println!("{}\n{machine}", outcome.notes.join(" "));
     let proxies: Vec<String> = outcome.peers.iter().map(|peer| peer.name.clone()).collect();
-    let (json, chart) = (
-        json(args, outcome, &lines, &machine),
-        chart::draw(&lines, &proxies),
-    );
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| args.dir.join("gray.json"));
-    save(&out, &json, &chart)?;
-    println!(
-        "written: {} and {}",
-        out.display(),
-        out.with_extension("svg").display()
-    );
-    if args.write {
-        let bench = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        save(&bench.join("results/gray.json"), &json, &chart)?;
-        let page = bench.join("RESULTS.md");
-        replace(
-            &page,
-            BEGIN,
-            END,
-            &page_text(args, outcome, &lines, &machine),
-        )?;
-        println!("written: {}", page.display());
-    }
-    Ok(())
+    let about = About {
+        peers: &outcome.peers,
+        notes: &outcome.notes,
+        machine: &machine,
+    };
+    let kept = Kept {
+        json: json(args, outcome, &lines, about),
+        chart: chart::draw(&lines, &proxies),
+        page: page(args, outcome, &lines, about),
+    };
+    kept.write(&args.shared, GRAY)
 }
 
-fn json(args: &Args, outcome: &Outcome, lines: &[Line], machine: &Machine) -> Value {
-    let versions: serde_json::Map<_, _> = outcome
-        .peers
-        .iter()
-        .map(|peer| (peer.name.clone(), json!(peer.version)))
-        .collect();
+fn json(args: &Args, outcome: &Outcome, lines: &[Line], about: About<'_>) -> Value {
     let cells: Vec<Value> = outcome
         .measured
         .iter()
@@ -74,32 +46,28 @@ fn json(args: &Args, outcome: &Outcome, lines: &[Line], machine: &Machine) -> Va
             })
         })
         .collect();
-    json!({
-        "date": machine.date, "cpu": machine.cpu, "cores": machine.cores, "kernel": machine.kernel,
-        "command": Options::shown(), "notes": outcome.notes, "versions": versions,
-        "rate": args.rate, "seconds": args.seconds(), "first_seconds": cell::SETTLE,
-        "faults": lines.iter().map(Line::json).collect::<Vec<_>>(), "cells": cells, "invalid": outcome.invalid,
-    })
+    let lines: Vec<Value> = lines.iter().map(Line::json).collect();
+    let mut fields = about.json();
+    let own = [
+        ("rate", json!(args.rate)),
+        ("seconds", json!(args.seconds())),
+        ("first_seconds", json!(cell::SETTLE)),
+        ("faults", json!(lines)),
+        ("cells", json!(cells)),
+        ("invalid", json!(outcome.invalid)),
+    ];
+    fields.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    Value::Object(fields)
 }
 
-fn page_text(args: &Args, outcome: &Outcome, lines: &[Line], machine: &Machine) -> String {
-    let versions = outcome.peers.iter();
-    let versions: Vec<String> = versions
-        .map(|peer| format!("{}: {}", peer.name, peer.version))
-        .collect();
-    let mut text = vec![
-        format!("Measured on {} on {machine}.", machine.date),
-        format!(
-            "Command: `{}`. {}",
-            Options::shown(),
-            outcome.notes.join(" ")
-        ),
-        format!("Versions: {}.", versions.join("; ")),
+fn page(args: &Args, outcome: &Outcome, lines: &[Line], about: About<'_>) -> String {
+    let mut text = about.lines();
+    text.extend([
         format!(
             "{} requests/s, {:.0} s of each fault judged, {} repetitions.",
             args.rate,
             args.seconds(),
-            args.reps()
+            args.shared.reps()
         ),
         String::new(),
         "![p99 while one of three endpoints fails](results/gray.svg)".to_owned(),
@@ -111,7 +79,7 @@ fn page_text(args: &Args, outcome: &Outcome, lines: &[Line], machine: &Machine) 
             summary::FAILED * 100.0,
             summary::SLOWER
         ),
-    ];
+    ]);
     text.extend(
         outcome
             .invalid

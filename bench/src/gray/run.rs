@@ -3,16 +3,15 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::cell::{Cell, Settings};
 use super::options::Args;
 use super::peers::{Ports, Prepare};
 use crate::load::gray::Fault;
-use crate::peer::Peer;
-use crate::run::child::{self, Cpus};
-use crate::run::prepare::{free_ports, raise_file_limit};
-use crate::run::procfs;
+use crate::peer::{Peer, programs};
+use crate::run::conditions::Conditions;
+use crate::run::prepare::free_ports;
 
 /// What a run yields.
 pub(crate) struct Outcome {
@@ -42,9 +41,7 @@ impl Outcome {
 
 /// Prepares the proxies and measures them as often as asked.
 pub(crate) fn all(args: &Args) -> Result<Outcome> {
-    let dir = std::path::absolute(&args.dir)?;
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    raise_file_limit()?;
+    let dir = args.shared.folder()?;
     let base = free_ports(5)?;
     let settings = Settings {
         ports: Ports {
@@ -52,10 +49,7 @@ pub(crate) fn all(args: &Args) -> Result<Outcome> {
             admin: base + 1,
             endpoints: [base + 2, base + 3, base + 4],
         },
-        cpus: Cpus {
-            proxy: args.proxy_cpu,
-            load: args.load_cpu,
-        },
+        cpus: args.shared.cpus(),
         rate: args.rate,
         seconds: args.seconds(),
         deep: args.deep,
@@ -69,18 +63,11 @@ pub(crate) fn all(args: &Args) -> Result<Outcome> {
         notes: Vec::new(),
     };
     prepare(args, settings.ports, &dir, &mut outcome)?;
-    outcome.notes.push(child::condition());
-    settings.cpus.settle()?;
-    outcome.notes.iter().for_each(|note| eprintln!("{note}"));
-    let (stolen, total) = procfs::stolen();
-    for rep in 0..args.reps() {
+    let conditions = Conditions::begin(settings.cpus, &mut outcome.notes)?;
+    for rep in 0..args.shared.reps() {
         repeat(rep, &settings, &dir, &mut outcome);
     }
-    let (stolen_then, total_then) = procfs::stolen();
-    let share = 100.0 * (stolen_then - stolen) as f64 / (total_then - total).max(1) as f64;
-    outcome.notes.push(format!(
-        "The machine's host took {share:.1} % of its CPU time meanwhile (steal)."
-    ));
+    conditions.end(&mut outcome.notes);
     Ok(outcome)
 }
 
@@ -92,14 +79,8 @@ fn prepare(args: &Args, ports: Ports, dir: &Path, outcome: &mut Outcome) -> Resu
         binary: args.binary.as_deref(),
         configs: &args.configs,
     };
-    for name in &args.proxies {
-        match prepare.peer(name) {
-            Ok(peer) => outcome.peers.push(peer),
-            Err(error) => outcome
-                .notes
-                .push(format!("{name} is left out: {error:#}.")),
-        }
-    }
+    let notes = &mut outcome.notes;
+    outcome.peers = programs::gather(&args.proxies, notes, |name| prepare.peer(name));
     if outcome.peers.is_empty() {
         bail!("there is no proxy to measure: {}", outcome.notes.join(" "));
     }

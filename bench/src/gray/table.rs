@@ -2,6 +2,7 @@
 
 use super::summary::{Line, Span};
 use crate::load::gray::Fault;
+use crate::report::aligned;
 
 const HEAD: [&str; 10] = [
     "fault",
@@ -18,16 +19,9 @@ const HEAD: [&str; 10] = [
 
 /// Columns aligned with blanks.
 pub(super) fn terminal(lines: &[Line]) -> String {
-    let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(lines.iter().map(cells));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: [usize; HEAD.len()] = std::array::from_fn(|column| width(column).unwrap_or(0));
-    let pad = |row: &[String; HEAD.len()]| {
-        let padded = row.iter().zip(widths);
-        let padded = padded.map(|(text, width)| format!("{text:<width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(pad).collect::<Vec<_>>().join("\n")
+    let head = HEAD.map(str::to_owned).to_vec();
+    let rows = lines.iter().map(|line| cells(line).to_vec());
+    aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }
 
 /// A Markdown table with the same content.

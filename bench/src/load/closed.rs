@@ -1,15 +1,16 @@
 //! The closed loop: a fixed number of connections, each sending its next request when its last one is answered.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::call::{Call, connect};
+use super::call::Call;
 use super::poll::{Interest, Poll};
 use super::response::Response;
+use super::rounds::rounds;
+use super::stream::{Got, Stream};
 
 /// How long answers may still take once the time is up.
 const GRACE: Duration = Duration::from_secs(5);
@@ -22,29 +23,20 @@ pub(crate) struct Args {
     /// Connections that are open at the same time.
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Seconds until no further request is sent.
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
 }
 
-/// Runs the loop and prints `{"requests","seconds","errors","first_error"}`.
+/// Opens the connections and runs in rounds, each of which reports `{"requests","seconds","errors","first_error"}`.
 ///
 /// Every request that was sent is waited for, so that `requests` is what the proxy worked for.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut load = Load::open(args)?;
-    let started = Instant::now();
-    load.drive(started + Duration::from_secs_f64(args.seconds))?;
-    let seconds = started.elapsed().as_secs_f64();
-    println!(
-        "{}",
-        json!({"requests": load.completed, "seconds": seconds, "errors": load.errors, "first_error": load.first_error})
-    );
-    Ok(())
+    rounds(|length| load.round(length))
 }
 
 struct Load {
     poll: Poll,
     request: Vec<u8>,
+    buffer: Vec<u8>,
     clients: Vec<Client>,
     busy: usize,
     completed: u64,
@@ -53,7 +45,7 @@ struct Load {
 }
 
 struct Client {
-    stream: TcpStream,
+    stream: Stream,
     response: Response,
     sent: usize,
     interest: Interest,
@@ -69,10 +61,10 @@ enum Step {
 impl Load {
     fn open(args: &Args) -> Result<Self> {
         let poll = Poll::new()?;
+        let dialer = args.call.dialer("http/1.1", false)?;
         let mut clients = Vec::with_capacity(args.connections);
         for token in 0..args.connections {
-            let stream = connect(args.call.port)?;
-            stream.set_nonblocking(true)?;
+            let stream = dialer.dial()?;
             poll.add(&stream, token, Interest::Read)?;
             clients.push(Client {
                 stream,
@@ -82,10 +74,11 @@ impl Load {
                 alive: true,
             });
         }
-        let request = args.call.encode();
+        let request = args.call.encode(false);
         Ok(Self {
             poll,
             request,
+            buffer: dialer.buffer(),
             clients,
             busy: 0,
             completed: 0,
@@ -94,11 +87,23 @@ impl Load {
         })
     }
 
+    /// One round of this length.
+    fn round(&mut self, length: Duration) -> Result<Value> {
+        let (started, before) = (Instant::now(), self.completed);
+        self.drive(started + length)?;
+        Ok(json!({
+            "requests": self.completed - before, "seconds": started.elapsed().as_secs_f64(),
+            "errors": self.errors, "first_error": self.first_error,
+        }))
+    }
+
     /// Keeps every connection busy until `end`, then waits for the answers that are still due.
     fn drive(&mut self, end: Instant) -> Result<()> {
-        let mut buffer = vec![0; 32 * 1024];
         let mut ready = Vec::with_capacity(256);
         for token in 0..self.clients.len() {
+            if !self.clients[token].alive {
+                continue;
+            }
             self.busy += 1;
             let outcome = self.send(token).map(|()| Step::Waiting);
             self.settle(token, outcome, true);
@@ -117,7 +122,7 @@ impl Load {
             }
             for token in ready.iter().copied() {
                 if self.clients[token].alive {
-                    let outcome = self.serve(token, &mut buffer);
+                    let outcome = self.serve(token);
                     self.settle(token, outcome, now < end);
                 }
             }
@@ -125,22 +130,25 @@ impl Load {
         Ok(())
     }
 
-    fn serve(&mut self, token: usize, buffer: &mut [u8]) -> Result<Step, String> {
+    fn serve(&mut self, token: usize) -> Result<Step, String> {
         if self.clients[token].interest == Interest::Write {
             self.send(token)?;
             return Ok(Step::Waiting);
         }
-        let client = &mut self.clients[token];
-        let length = match client.stream.read(buffer) {
-            Ok(0) => return Err("connection closed".to_owned()),
-            Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Step::Waiting),
-            Err(error) => return Err(error.to_string()),
-        };
-        match client.response.feed(&buffer[..length]) {
-            Ok(true) => Ok(Step::Answered),
-            Ok(false) => Ok(Step::Waiting),
-            Err(bad) => Err(bad.to_string()),
+        let Client {
+            stream, response, ..
+        } = &mut self.clients[token];
+        let mut step = Step::Waiting;
+        let got = stream.receive(&mut self.buffer, |data| {
+            if response.feed(data)? {
+                step = Step::Answered;
+            }
+            Ok(())
+        });
+        match got {
+            Ok(Got::End) => Err("connection closed".to_owned()),
+            Ok(_) => Ok(step),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -157,6 +165,9 @@ impl Load {
                 }
                 Err(error) => return Err(error.to_string()),
             }
+        }
+        if !client.stream.flush().map_err(|error| error.to_string())? {
+            next = Interest::Write;
         }
         if next != client.interest {
             client.interest = next;

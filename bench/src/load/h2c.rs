@@ -1,15 +1,16 @@
-//! The closed loop over cleartext HTTP/2 (RFC 9113, prior knowledge): connections with several streams each.
+//! The closed loop over HTTP/2 (RFC 9113), cleartext with prior knowledge or inside TLS: connections with several streams each.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::call::connect;
 use super::h2c_wire::Wire;
 use super::poll::{Interest, Poll};
+use super::rounds::rounds;
+use super::secure::Secure;
+use super::stream::{Dialer, Got, Stream};
 
 /// How long answers may still take once the time is up.
 const GRACE: Duration = Duration::from_secs(5);
@@ -29,88 +30,125 @@ pub(crate) struct Args {
     /// Requests in flight on each connection.
     #[arg(long, default_value_t = 16)]
     streams: usize,
-    /// Seconds until no further request is sent.
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
+    #[command(flatten)]
+    secure: Secure,
 }
 
-/// Runs the loop and prints `{"requests","seconds","errors","first_error"}`.
+/// Opens the connections and runs in rounds, each of which reports `{"requests","seconds","errors","first_error"}`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut poll = Poll::new()?;
-    let mut clients = Vec::with_capacity(args.connections);
-    for token in 0..args.connections {
-        let stream = connect(args.port)?;
-        stream.set_nonblocking(true)?;
-        poll.add(&stream, token, Interest::Read)?;
-        let mut wire = Wire::new(&args.path);
-        (0..args.streams).for_each(|_| wire.request());
-        clients.push(Client {
-            stream,
-            wire,
-            alive: true,
-        });
-    }
-    let started = Instant::now();
-    let error = drive(
-        &mut poll,
-        &mut clients,
-        started + Duration::from_secs_f64(args.seconds),
-    )?;
-    let completed: u64 = clients.iter().map(|client| client.wire.completed()).sum();
-    let unanswered: u64 = clients.iter().map(|client| client.wire.in_flight()).sum();
-    println!(
-        "{}",
-        json!({"requests": completed, "seconds": started.elapsed().as_secs_f64(), "errors": unanswered, "first_error": error})
-    );
-    Ok(())
+    let mut load = Load::open(args)?;
+    rounds(|length| load.round(length))
+}
+
+struct Load {
+    poll: Poll,
+    buffer: Vec<u8>,
+    clients: Vec<Client>,
+    streams: usize,
+    first_error: Option<String>,
 }
 
 struct Client {
-    stream: TcpStream,
+    stream: Stream,
     wire: Wire,
     alive: bool,
 }
 
-/// Runs the exchanges until `end` and their last answers; returns why the first of them failed, if any did.
-fn drive(poll: &mut Poll, clients: &mut [Client], end: Instant) -> Result<Option<String>> {
-    let mut buffer = vec![0; 32 * 1024];
-    let mut ready = Vec::with_capacity(256);
-    let mut first_error = None;
-    for client in clients.iter_mut() {
-        client.write()?;
-    }
-    while clients
-        .iter()
-        .any(|client| client.alive && client.wire.in_flight() > 0)
-    {
-        ready.clear();
-        poll.wait(Some(Duration::from_millis(100)), &mut ready)?;
-        let now = Instant::now();
-        if now > end + GRACE {
-            first_error.get_or_insert("requests were not answered in time".to_owned());
-            break;
+impl Load {
+    fn open(args: &Args) -> Result<Self> {
+        let poll = Poll::new()?;
+        let dialer = Dialer {
+            port: args.port,
+            client: args.secure.client("h2", false)?,
+        };
+        let mut clients = Vec::with_capacity(args.connections);
+        for token in 0..args.connections {
+            let stream = dialer.dial()?;
+            poll.add(&stream, token, Interest::Read)?;
+            clients.push(Client {
+                stream,
+                wire: Wire::new(&args.path, dialer.client.is_some()),
+                alive: true,
+            });
         }
-        for token in ready.iter().copied() {
-            let client = &mut clients[token];
-            if let Err(error) = client.serve(&mut buffer, now < end) {
-                first_error.get_or_insert(error.to_string());
-                client.alive = false;
-                poll.remove(&client.stream)?;
+        Ok(Self {
+            poll,
+            buffer: dialer.buffer(),
+            clients,
+            streams: args.streams,
+            first_error: None,
+        })
+    }
+
+    /// One round of this length.
+    fn round(&mut self, length: Duration) -> Result<Value> {
+        let (started, before) = (Instant::now(), self.completed());
+        self.drive(started + length)?;
+        let unanswered: u64 = self
+            .clients
+            .iter()
+            .map(|client| client.wire.in_flight())
+            .sum();
+        Ok(json!({
+            "requests": self.completed() - before, "seconds": started.elapsed().as_secs_f64(),
+            "errors": unanswered, "first_error": self.first_error,
+        }))
+    }
+
+    fn completed(&self) -> u64 {
+        self.clients
+            .iter()
+            .map(|client| client.wire.completed())
+            .sum()
+    }
+
+    /// Runs the exchanges until `end` and waits for their last answers.
+    fn drive(&mut self, end: Instant) -> Result<()> {
+        let mut ready = Vec::with_capacity(256);
+        for client in self.clients.iter_mut().filter(|client| client.alive) {
+            (0..self.streams).for_each(|_| client.wire.request());
+            client.write()?;
+        }
+        while self
+            .clients
+            .iter()
+            .any(|client| client.alive && client.wire.in_flight() > 0)
+        {
+            ready.clear();
+            self.poll
+                .wait(Some(Duration::from_millis(100)), &mut ready)?;
+            let now = Instant::now();
+            if now > end + GRACE {
+                self.first_error
+                    .get_or_insert("requests were not answered in time".to_owned());
+                break;
+            }
+            for token in ready.iter().copied() {
+                let client = &mut self.clients[token];
+                if let Err(error) = client.serve(&mut self.buffer, now < end) {
+                    self.first_error.get_or_insert(error.to_string());
+                    client.alive = false;
+                    self.poll.remove(&client.stream)?;
+                }
             }
         }
+        Ok(())
     }
-    Ok(first_error)
 }
 
 impl Client {
     fn serve(&mut self, buffer: &mut [u8], more: bool) -> Result<()> {
-        let length = match self.stream.read(buffer) {
-            Ok(0) => anyhow::bail!("connection closed"),
-            Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        let answered = self.wire.feed(&buffer[..length])?;
+        let Self { stream, wire, .. } = self;
+        let mut answered = 0;
+        let got = stream.receive(buffer, |data| {
+            answered += wire.feed(data)?;
+            Ok(())
+        })?;
+        match got {
+            Got::End => anyhow::bail!("connection closed"),
+            Got::Nothing => return Ok(()),
+            Got::Data => {}
+        }
         if more {
             (0..answered).for_each(|_| self.wire.request());
         }
@@ -129,6 +167,9 @@ impl Client {
             }
         }
         output.clear();
+        while !self.stream.flush()? {
+            std::thread::yield_now();
+        }
         Ok(())
     }
 }

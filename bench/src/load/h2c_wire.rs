@@ -37,12 +37,12 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// A connection that asks for `path`, with its preface ready to be sent.
-    pub(super) fn new(path: &str) -> Self {
+    /// A connection that asks for `path`, inside TLS or not, with its preface ready to be sent.
+    pub(super) fn new(path: &str, secure: bool) -> Self {
         let mut wire = Self {
             output: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
             input: Vec::new(),
-            block: request_block(path),
+            block: request_block(path, secure),
             next_stream: 1,
             unacknowledged: 0,
             in_flight: 0,
@@ -134,8 +134,9 @@ impl Wire {
 }
 
 /// The header block of a GET, with nothing added to the server's dynamic table.
-fn request_block(path: &str) -> Vec<u8> {
-    let mut block = vec![0x82, 0x86]; // :method GET, :scheme http
+fn request_block(path: &str, secure: bool) -> Vec<u8> {
+    let scheme = if secure { 0x87 } else { 0x86 };
+    let mut block = vec![0x82, scheme]; // :method GET, :scheme https or http
     for (index, value) in [(4, path), (1, "bench.test")] {
         // A literal without indexing, its name from the static table: 4 is :path, 1 is :authority.
         block.extend_from_slice(&[index, value.len() as u8]);
@@ -160,7 +161,7 @@ mod tests {
         let mut wire = vec![0, 0, 1, HEADERS, END_HEADERS, 0, 0, 0, 1, 0x88];
         wire.extend_from_slice(&[0, 0, 2, DATA, END_STREAM, 0, 0, 0, 1, b'o', b'k']);
         for at in 0..wire.len() {
-            let mut client = Wire::new("/1k");
+            let mut client = Wire::new("/1k", false);
             client.request();
             assert_eq!(client.feed(&wire[..at]).expect("first part"), 0);
             assert_eq!(client.feed(&wire[at..]).expect("second part"), 1);
@@ -171,6 +172,6 @@ mod tests {
     #[test]
     fn another_status_fails() {
         let wire = [0, 0, 1, HEADERS, END_HEADERS | END_STREAM, 0, 0, 0, 1, 0x8d];
-        assert!(Wire::new("/1k").feed(&wire).is_err());
+        assert!(Wire::new("/1k", false).feed(&wire).is_err());
     }
 }

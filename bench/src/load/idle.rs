@@ -1,14 +1,18 @@
 //! Holds many connections open that each made one request and then went quiet.
 
-use std::io::{ErrorKind, Read, Write, stdin};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, stdin};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::call::{Call, connect};
+use super::call::Call;
+use super::poll::{Interest, Poll};
 use super::response::Response;
+use super::stream::{Dialer, Got, Stream};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -23,11 +27,14 @@ pub(crate) struct Args {
 /// Opens the connections, prints `{"open"}`, holds them until standard input ends, then prints
 /// `{"closed"}`: how many of them the proxy had closed by then.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let request = args.call.encode();
+    let request = args.call.encode(false);
+    let dialer = args.call.dialer("http/1.1", false)?;
     let mut held = Vec::with_capacity(args.connections);
+    let mut buffer = dialer.buffer();
     for index in 0..args.connections {
         held.push(
-            open(args.call.port, &request).with_context(|| format!("connection {}", index + 1))?,
+            open(&dialer, &request, &mut buffer)
+                .with_context(|| format!("connection {}", index + 1))?,
         );
     }
     println!("{}", json!({"open": held.len()}));
@@ -37,27 +44,33 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn open(port: u16, request: &[u8]) -> Result<TcpStream> {
-    let mut stream = connect(port)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(request)?;
+fn open(dialer: &Dialer, request: &[u8], buffer: &mut [u8]) -> Result<Stream> {
+    let mut stream = dialer.dial()?;
+    let mut poll = Poll::new()?;
+    poll.add(&stream, 0, Interest::Read)?;
+    let mut sent = 0;
+    while sent < request.len() {
+        sent += stream.write(&request[sent..])?;
+    }
     let mut response = Response::default();
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        let length = stream.read(&mut buffer)?;
-        if length == 0 {
+    let mut answered = false;
+    while !answered {
+        let mut ready = Vec::new();
+        poll.wait(Some(PATIENCE), &mut ready)?;
+        if ready.is_empty() {
+            bail!("no answer within {} s", PATIENCE.as_secs());
+        }
+        let got = stream.receive(buffer, |data| {
+            answered = response.feed(data)?;
+            Ok(())
+        })?;
+        if got == Got::End && !answered {
             bail!("closed before the answer was complete");
         }
-        match response.feed(&buffer[..length]) {
-            Ok(true) => break,
-            Ok(false) => {}
-            Err(bad) => bail!("{bad}"),
-        }
     }
-    stream.set_nonblocking(true)?;
     Ok(stream)
 }
 
-fn is_open(stream: &TcpStream) -> bool {
-    matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+fn is_open(stream: &Stream) -> bool {
+    matches!(stream.socket().peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }

@@ -100,7 +100,7 @@ impl Load {
         let total = (args.rate * (args.seconds + WARM_UP.as_secs_f64())) as usize;
         Ok(Self {
             poll,
-            request: args.call.encode(),
+            request: args.call.encode(false),
             free: (0..clients.len()).rev().collect(),
             clients,
             gap: Duration::from_secs_f64(1.0 / args.rate),

@@ -35,6 +35,8 @@ impl fmt::Display for Bad {
     }
 }
 
+impl std::error::Error for Bad {}
+
 impl Response {
     /// Takes the bytes that were read and says whether the response is now complete.
     pub(super) fn feed(&mut self, data: &[u8]) -> Result<bool, Bad> {

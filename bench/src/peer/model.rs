@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 /// The name of the proxy that ratios refer to.
 pub(crate) const BASELINE: &str = "haproxy";
-/// The name of our own proxy.
+/// The names of our own proxies.
 pub(crate) const AMBASSADOR: &str = "ambassador";
+pub(crate) const SIDECAR: &str = "sidecar";
 /// What is measured unless `--proxies` says otherwise, in the order of the tables.
 pub(crate) const DEFAULT: [&str; 4] = [AMBASSADOR, BASELINE, "nginx", "envoy"];
 
@@ -28,6 +29,6 @@ pub(crate) struct Peer {
     /// The file whose size is reported.
     pub(crate) binary: PathBuf,
     pub(crate) command: Vec<String>,
-    /// Where it takes HTTP/2 with prior knowledge.
-    pub(crate) h2c: u16,
+    /// Where it takes HTTP/2 with prior knowledge, if that is another port than that of HTTP/1.1.
+    pub(crate) h2c: Option<u16>,
 }

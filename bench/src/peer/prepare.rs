@@ -1,12 +1,12 @@
 //! Makes each proxy ready to start: finds its program and writes its configuration.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 
-use super::{AMBASSADOR, DEFAULT, Peer, Ports, envoy, install};
+use super::envoy::{bootstrap, cluster, listener, manager};
+use super::{AMBASSADOR, DEFAULT, Peer, Ports, programs};
 
 /// What is needed to prepare any peer.
 #[derive(Debug)]
@@ -20,12 +20,9 @@ pub(crate) struct Prepare<'a> {
 
 impl Prepare<'_> {
     /// The ambassador with its defaults, on one worker.
-    pub(crate) fn ambassador(&self, binary: &Path) -> Result<Peer> {
+    pub(crate) fn ambassador(&self, binary: PathBuf) -> Peer {
         let to = format!("http://127.0.0.1:{}", self.ports.origin);
         let listen = format!("127.0.0.1:{}", self.ports.http);
-        let binary = binary
-            .canonicalize()
-            .with_context(|| format!("the ambassador is not at {}", binary.display()))?;
         let arguments = [
             "run",
             "--listen",
@@ -37,14 +34,7 @@ impl Prepare<'_> {
             "--workers",
             "1",
         ];
-        Ok(Peer {
-            name: AMBASSADOR.to_owned(),
-            version: first_line(Command::new(&binary).arg("--version"))
-                .unwrap_or_else(|| "unknown".to_owned()),
-            command: command(&binary, &arguments),
-            binary,
-            h2c: self.ports.http,
-        })
+        programs::ours(AMBASSADOR, binary, &arguments)
     }
 
     /// A proxy from outside by its name: `haproxy`, `nginx` or `envoy`.
@@ -83,102 +73,54 @@ impl Prepare<'_> {
             version: "as given".to_owned(),
             binary,
             command,
-            h2c: self.ports.http,
+            h2c: None,
         })
     }
 
     fn haproxy(&self) -> Result<Peer> {
-        let binary = install::program("haproxy")?;
-        let forwarded = if self.forwarded {
-            "option forwardfor"
-        } else {
-            ""
-        };
-        let config = self.render(
-            "haproxy.cfg",
-            include_str!("../../peers/haproxy.cfg"),
-            forwarded,
-        )?;
-        Ok(Peer {
-            name: "haproxy".to_owned(),
-            version: first_line(Command::new(&binary).arg("-v")).unwrap_or_default(),
-            command: command(&binary, &["-db", "-f", &config]),
-            binary,
-            h2c: self.ports.h2c,
-        })
+        let template = include_str!("../../peers/haproxy.cfg");
+        let config = self.render("haproxy.cfg", template, "option forwardfor")?;
+        let h2c = Some(self.ports.h2c);
+        programs::haproxy(&config).map(|peer| Peer { h2c, ..peer })
     }
 
     fn nginx(&self) -> Result<Peer> {
-        let binary = install::program("nginx")?;
+        let template = include_str!("../../peers/nginx.conf");
         let forwarded = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;";
-        let forwarded = if self.forwarded { forwarded } else { "" };
-        let config = self.render(
-            "nginx.conf",
-            include_str!("../../peers/nginx.conf"),
-            forwarded,
-        )?;
-        Ok(Peer {
-            name: "nginx".to_owned(),
-            version: first_line(Command::new(&binary).arg("-v")).unwrap_or_default(),
-            command: command(&binary, &["-e", "stderr", "-c", &config]),
-            binary,
-            h2c: self.ports.h2c,
-        })
+        let config = self.render("nginx.conf", template, forwarded)?;
+        let h2c = Some(self.ports.h2c);
+        programs::nginx(&config).map(|peer| Peer { h2c, ..peer })
     }
 
     fn envoy(&self) -> Result<Peer> {
-        let binary = install::envoy(self.dir)?;
-        let config = self.dir.join("envoy.json");
-        fs::write(
-            &config,
-            envoy::config(self.ports, self.forwarded).to_string(),
-        )?;
-        let config = config.display().to_string();
-        let arguments = [
-            "-c",
-            &config,
-            "--concurrency",
-            "1",
-            "-l",
-            "error",
-            "--disable-hot-restart",
-        ];
-        Ok(Peer {
-            name: "envoy".to_owned(),
-            version: format!("envoy {}", install::ENVOY_VERSION),
-            command: command(&binary, &arguments),
-            binary,
-            h2c: self.ports.http,
-        })
+        let settings = json!({
+            "use_remote_address": self.forwarded,
+            "skip_xff_append": !self.forwarded,
+            "common_http_protocol_options": {"idle_timeout": "300s"},
+        });
+        let manager = manager(&json!({"cluster": "origin", "timeout": "30s"}), &settings);
+        let listener = listener("entry", self.ports.http, &manager, &json!({}));
+        let cluster = cluster(&[self.ports.origin], &json!({"connect_timeout": "1s"}));
+        let text = bootstrap(&[listener], &cluster).to_string();
+        let config = programs::render(&self.dir.join("envoy.json"), &text, &[])?;
+        programs::envoy(self.dir, &config)
     }
 
-    /// Fills a template in, writes it to the working folder and returns its path.
+    /// Fills a template in, with the line that adds `X-Forwarded-For` if that is asked for.
     fn render(&self, file: &str, template: &str, forwarded: &str) -> Result<String> {
-        let path = self.dir.join(file);
-        let text = template
-            .replace("{{http}}", &self.ports.http.to_string())
-            .replace("{{h2c}}", &self.ports.h2c.to_string())
-            .replace("{{origin}}", &self.ports.origin.to_string())
-            .replace("{{dir}}", &self.dir.display().to_string())
-            .replace("{{forwarded}}", forwarded);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(path.display().to_string())
+        let values = [
+            ("http", self.ports.http.to_string()),
+            ("h2c", self.ports.h2c.to_string()),
+            ("origin", self.ports.origin.to_string()),
+            ("dir", self.dir.display().to_string()),
+            (
+                "forwarded",
+                if self.forwarded { forwarded } else { "" }.to_owned(),
+            ),
+        ];
+        let values = values
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        programs::render(&self.dir.join(file), template, &values)
     }
-}
-
-/// A program and its arguments.
-pub(crate) fn command(binary: &Path, arguments: &[&str]) -> Vec<String> {
-    let words = arguments.iter().map(|word| (*word).to_owned());
-    std::iter::once(binary.display().to_string())
-        .chain(words)
-        .collect()
-}
-
-/// The first line that a command prints, on either stream, up to any address in it.
-pub(crate) fn first_line(command: &mut Command) -> Option<String> {
-    let output = command.output().ok()?;
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    let line = text.lines().next()?.split(" - http").next()?.trim();
-    (output.status.success() && !line.is_empty()).then(|| line.to_owned())
 }

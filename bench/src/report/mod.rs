@@ -6,5 +6,6 @@ mod publish;
 mod summary;
 mod table;
 
-pub(crate) use publish::{all, replace, save};
+pub(crate) use publish::{About, GRAY, Kept, SCENARIOS, TLS, all};
 pub(crate) use summary::median;
+pub(crate) use table::aligned;

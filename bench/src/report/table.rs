@@ -16,7 +16,12 @@ pub(super) fn terminal(summary: &Summary) -> String {
             .iter()
             .map(|row| cells(row, |text, spread| format!("{text} {spread}"))),
     );
-    let columns = summary.proxies.len() + 1;
+    aligned(&lines)
+}
+
+/// Lines of as many cells each, in columns.
+pub(crate) fn aligned(lines: &[Vec<String>]) -> String {
+    let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {
         lines
             .iter()

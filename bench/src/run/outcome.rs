@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::metric::Metric;
 use crate::peer::Peer;
 
+/// The figures of one scenario with one proxy.
+pub(crate) type Figures = Vec<(Metric, f64)>;
+
 /// One figure of one repetition.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {

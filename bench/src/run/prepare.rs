@@ -9,7 +9,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use super::scenario::Settings;
 use super::{probe, tool};
 use crate::options::Options;
-use crate::peer::{AMBASSADOR, Peer, Ports, Prepare};
+use crate::peer::{AMBASSADOR, Peer, Prepare, programs};
 
 /// Prepares every proxy that is asked for. One that cannot be had is left out, with a note that says why.
 pub(super) fn prepare(
@@ -25,11 +25,8 @@ pub(super) fn prepare(
     };
     let mut found = Vec::new();
     if options.proxies.iter().any(|name| name == AMBASSADOR) {
-        let binary = options
-            .binary
-            .as_deref()
-            .context("no ambassador to measure: pass --binary or use `cargo xtask bench`")?;
-        let ambassador = prepare.ambassador(binary)?;
+        let binary = programs::given(options.binary.as_deref(), AMBASSADOR, "--binary")?;
+        let ambassador = prepare.ambassador(binary);
         prepare.forwarded = forwards(&ambassador, settings, dir)?;
         found.push(ambassador);
     }
@@ -39,12 +36,8 @@ pub(super) fn prepare(
         "do not add"
     };
     notes.push(format!("All proxies {does} X-Forwarded-For."));
-    for name in options.proxies.iter().filter(|name| *name != AMBASSADOR) {
-        match prepare.peer(name) {
-            Ok(peer) => found.push(peer),
-            Err(error) => notes.push(format!("{name} is left out: {error:#}.")),
-        }
-    }
+    let others = options.proxies.iter().filter(|name| *name != AMBASSADOR);
+    found.extend(programs::gather(others, notes, |name| prepare.peer(name)));
     for text in &options.peers {
         found.push(prepare.custom(text)?);
     }
@@ -56,13 +49,14 @@ pub(super) fn prepare(
 
 /// Asks the ambassador itself whether it adds `X-Forwarded-For`, so that the peers can do the same.
 fn forwards(ambassador: &Peer, settings: &Settings, dir: &Path) -> Result<bool> {
-    let _origin = start_origin(settings.ports)?;
+    let _origin = start_origin(settings.ports.origin)?;
     let _proxy = settings.launch(ambassador, &dir.join("ambassador.log"))?;
     probe::forwards(settings.ports.http)
 }
 
-pub(super) fn start_origin(ports: Ports) -> Result<tool::Tool> {
-    Ok(tool::Tool::start(&["origin", "--port", &ports.origin.to_string()])?.0)
+/// Starts the origin on this port.
+pub(crate) fn start_origin(port: u16) -> Result<tool::Tool> {
+    Ok(tool::Tool::start(&["origin", "--port", &port.to_string()])?.0)
 }
 
 /// Finds ports below the range from which the kernel takes those of outgoing connections.

@@ -13,10 +13,22 @@ pub(crate) fn answers(port: u16) -> bool {
 
 /// Whether the proxy at `port` adds `X-Forwarded-For` to what the origin sees.
 pub(crate) fn forwards(port: u16) -> Result<bool> {
+    Ok(forwarded(port)?
+        .iter()
+        .any(|name| name == "x-forwarded-for"))
+}
+
+/// The fields, in lower case and in order, by which the proxy at `port` tells the origin of the caller.
+pub(crate) fn forwarded(port: u16) -> Result<Vec<String>> {
     let response = fetch(port, "/echo").context("no answer to the first request")?;
-    Ok(response
-        .to_ascii_lowercase()
-        .contains("\r\nx-forwarded-for:"))
+    let response = response.to_ascii_lowercase();
+    let names = response.lines().filter_map(|line| line.split_once(':'));
+    let mut names: Vec<String> = names
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| name.starts_with("x-forwarded-") || name == "forwarded")
+        .collect();
+    names.sort();
+    Ok(names)
 }
 
 /// The body of what `port` answers to a GET.

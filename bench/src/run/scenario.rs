@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +9,9 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use super::child::{Cpus, Running};
+use super::cost::{checked, costed, figure, generator, idle};
 use super::launch::launch;
+use super::outcome::Figures;
 use super::{procfs, tool};
 use crate::metric::Metric;
 use crate::peer::{Peer, Ports};
@@ -63,9 +64,6 @@ pub(crate) struct Settings {
     pub(crate) starts: usize,
 }
 
-/// The figures of one scenario with one proxy.
-pub(crate) type Figures = Vec<(Metric, f64)>;
-
 /// Latency without a proxy, in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Direct {
@@ -92,43 +90,35 @@ impl Settings {
         direct: Option<Direct>,
     ) -> Result<Figures> {
         let http = self.ports.http;
-        match scenario {
-            Scenario::H1 => {
-                let report = self.costed(proxy, |seconds| closed(http, "/1k", 64, 0, seconds))?;
-                Ok(vec![
-                    (Metric::H1Cpu, report.cpu),
-                    (Metric::H1Rate, report.rate),
-                ])
-            }
-            Scenario::Body => {
-                let report = self.costed(proxy, |seconds| closed(http, "/1m", 16, 0, seconds))?;
-                Ok(vec![
-                    (Metric::BodyCpu, report.cpu),
-                    (Metric::BodyRate, report.rate),
-                ])
-            }
-            Scenario::Upload => {
-                let report = self.costed(proxy, |seconds| {
-                    closed(http, "/sink", 16, 1024 * 1024, seconds)
-                })?;
-                Ok(vec![
-                    (Metric::UploadCpu, report.cpu),
-                    (Metric::UploadRate, report.rate),
-                ])
-            }
-            Scenario::H2c => {
-                let report = self.costed(proxy, |seconds| h2c(peer.h2c, seconds))?;
-                Ok(vec![
-                    (Metric::H2cCpu, report.cpu),
-                    (Metric::H2cRate, report.rate),
-                ])
-            }
-            Scenario::Rate => self.latency(
-                proxy,
-                direct.context("the latency without a proxy is unknown")?,
+        let closed = |path: &str, connections: &str, upload: &str| {
+            let flags = [
+                ("path", path),
+                ("connections", connections),
+                ("upload", upload),
+            ];
+            generator("closed", http, &flags)
+        };
+        let (words, cpu, rate) = match scenario {
+            Scenario::H1 => (closed("/1k", "64", "0"), Metric::H1Cpu, Metric::H1Rate),
+            Scenario::Body => (closed("/1m", "16", "0"), Metric::BodyCpu, Metric::BodyRate),
+            Scenario::Upload => (
+                closed("/sink", "16", "1048576"),
+                Metric::UploadCpu,
+                Metric::UploadRate,
             ),
+            Scenario::H2c => (
+                generator("h2c", peer.h2c.unwrap_or(http), &[]),
+                Metric::H2cCpu,
+                Metric::H2cRate,
+            ),
+            Scenario::Rate => {
+                let direct = direct.context("the latency without a proxy is unknown")?;
+                return self.latency(proxy, direct);
+            }
             other => bail!("{} is not driven by load", other.name()),
-        }
+        };
+        let cost = costed(proxy, self.seconds, &words)?;
+        Ok(vec![(cpu, cost.cpu), (rate, cost.rate)])
     }
 
     /// Time from start to the first 200, several times over.
@@ -140,27 +130,12 @@ impl Settings {
 
     /// Memory of a fresh proxy, and what each idle connection adds.
     pub(crate) fn memory(&self, peer: &Peer, log: &Path) -> Result<Figures> {
-        let (mut proxy, _) = self.launch(peer, log)?;
-        sleep(Duration::from_millis(300));
-        let fresh = procfs::memory(proxy.id());
-        let (port, count) = (self.ports.http.to_string(), self.idle.to_string());
-        let (holder, _) = tool::Tool::start(&["idle", "--port", &port, "--connections", &count])?;
-        sleep(Duration::from_secs(1));
-        let loaded = procfs::memory(proxy.id());
-        let closed = holder
-            .finish()?
-            .get("closed")
-            .and_then(Value::as_u64)
-            .context("no report of the idle connections")?;
-        if proxy.ended()?.is_some() {
-            bail!("the proxy ended: {}", proxy.last_words());
-        }
-        if closed > 0 {
-            bail!("{closed} of {} idle connections were closed", self.idle);
-        }
-        let each = (loaded as f64 - fresh as f64) / self.idle as f64;
+        let (proxy, _) = self.launch(peer, log)?;
+        let count = self.idle.to_string();
+        let words = generator("idle", self.ports.http, &[("connections", &count)]);
+        let (fresh, each) = idle(proxy, self.idle, &words)?;
         Ok(vec![
-            (Metric::Memory, fresh as f64 / (1024.0 * 1024.0)),
+            (Metric::Memory, fresh / (1024.0 * 1024.0)),
             (Metric::Idle, each),
         ])
     }
@@ -178,19 +153,6 @@ impl Settings {
         launch(peer, self.ports.http, self.cpus, log)
     }
 
-    /// Runs a closed loop, first to warm up, then with the proxy's CPU time taken.
-    fn costed(&self, proxy: &Running, load: impl Fn(f64) -> Result<Value>) -> Result<Cost> {
-        load(self.seconds.min(1.0))?;
-        let before = procfs::cpu(proxy.id());
-        let report = load(self.seconds)?;
-        let spent = procfs::cpu(proxy.id()).saturating_sub(before);
-        let requests = figure(&report, "requests")?;
-        Ok(Cost {
-            cpu: spent.as_secs_f64() * 1e6 / requests,
-            rate: requests / figure(&report, "seconds")?,
-        })
-    }
-
     fn latency(&self, proxy: &Running, direct: Direct) -> Result<Figures> {
         let before = procfs::cpu(proxy.id());
         let report = self.rated(self.ports.http)?;
@@ -206,80 +168,9 @@ impl Settings {
     }
 
     fn rated(&self, port: u16) -> Result<Value> {
-        let (port, rate, seconds) = (
-            port.to_string(),
-            self.rate.to_string(),
-            self.seconds.to_string(),
-        );
-        checked(&[
-            "open",
-            "--port",
-            &port,
-            "--rate",
-            &rate,
-            "--seconds",
-            &seconds,
-        ])
-    }
-}
-
-/// What a closed loop cost: CPU microseconds a request, and requests a second.
-struct Cost {
-    cpu: f64,
-    rate: f64,
-}
-
-fn closed(port: u16, path: &str, connections: usize, upload: usize, seconds: f64) -> Result<Value> {
-    let (port, connections, upload) = (
-        port.to_string(),
-        connections.to_string(),
-        upload.to_string(),
-    );
-    let seconds = seconds.to_string();
-    checked(&[
-        "closed",
-        "--port",
-        &port,
-        "--path",
-        path,
-        "--connections",
-        &connections,
-        "--upload",
-        &upload,
-        "--seconds",
-        &seconds,
-    ])
-}
-
-fn h2c(port: u16, seconds: f64) -> Result<Value> {
-    checked(&[
-        "h2c",
-        "--port",
-        &port.to_string(),
-        "--seconds",
-        &seconds.to_string(),
-    ])
-}
-
-/// Runs a generator; a report with any error in it is itself an error.
-fn checked(words: &[&str]) -> Result<Value> {
-    let report = tool::run(words)?;
-    let errors = report.get("errors").and_then(Value::as_u64).unwrap_or(0);
-    match report.get("first_error").and_then(Value::as_str) {
-        Some(why) => bail!("{} errors, first: {why}", errors.max(1)),
-        None if errors > 0 => bail!("{errors} requests failed"),
-        None => Ok(report),
-    }
-}
-
-fn figure(report: &Value, name: &str) -> Result<f64> {
-    let value = report
-        .get(name)
-        .and_then(Value::as_f64)
-        .with_context(|| format!("the report has no {name}"))?;
-    if value > 0.0 {
-        Ok(value)
-    } else {
-        bail!("{name} is {value}")
+        let (rate, seconds) = (self.rate.to_string(), self.seconds.to_string());
+        let words = generator("open", port, &[("rate", &rate), ("seconds", &seconds)]);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        checked(tool::run(&words)?)
     }
 }

@@ -39,9 +39,9 @@ impl Tool {
     }
 
     /// Gives the tool the line that it waits for, and returns what it says then.
-    pub(crate) fn ask(&mut self) -> Result<Value> {
+    pub(crate) fn ask(&mut self, line: &str) -> Result<Value> {
         let input = self.input.as_mut().context("the load side has ended")?;
-        input.write_all(b"\n")?;
+        writeln!(input, "{line}")?;
         self.report()
     }
 

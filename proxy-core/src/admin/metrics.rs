@@ -9,7 +9,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::process;
 use super::view::{EntryView, View};
-use crate::telemetry::{BOUNDS, Totals};
+use crate::telemetry::{BOUNDS, OwnLog, Totals};
 
 /// All metrics in the text format, version 0.0.4.
 pub fn exposition(view: &View) -> prometheus::Result<Vec<u8>> {
@@ -59,6 +59,12 @@ fn process_families(families: &mut Families, view: &View) {
         &[],
         dropped,
     );
+    families.counter(
+        "remora_log_dropped_total",
+        "Lines of the process's own log that its reader was too slow for.",
+        &[],
+        OwnLog::dropped(),
+    );
     for (name, help, value) in process::readings() {
         if name.ends_with("_total") {
             families.add(name, help, MetricType::COUNTER, counter(value));
@@ -74,7 +80,10 @@ fn entry_families(families: &mut Families, entry: &EntryView) {
     request_families(families, name, &totals);
     retry_families(families, name, &totals);
     connection_families(families, name, &totals);
+    introduction_families(families, name, &totals, entry);
     tls_families(families, name, &totals, entry);
+    #[cfg(feature = "acme")]
+    acme_families(families, name, entry);
     if let Some(limit) = entry.limit.as_ref().map(|limit| limit.limit()) {
         let help = "The most requests at once; an adaptive limit moves.";
         let labels = [("entry", name)];
@@ -205,6 +214,21 @@ fn connection_families(families: &mut Families, name: &str, totals: &Totals) {
     );
 }
 
+/// How connections of an entry began that takes them with a header of the PROXY protocol alone.
+fn introduction_families(families: &mut Families, name: &str, totals: &Totals, entry: &EntryView) {
+    if !entry.is_introduced {
+        return;
+    }
+    for (introduction, count) in totals.introductions.all() {
+        families.counter(
+            "remora_proxy_protocol_connections_total",
+            "Connections that had to begin with a header of the PROXY protocol, by how they did.",
+            &[("entry", name), ("result", introduction.token())],
+            count,
+        );
+    }
+}
+
 /// What a caller of an entry with TLS meets.
 fn tls_families(families: &mut Families, name: &str, totals: &Totals, entry: &EntryView) {
     if !entry.takes_tls {
@@ -231,6 +255,35 @@ fn tls_families(families: &mut Families, name: &str, totals: &Totals, entry: &En
             certificate.not_after as f64,
         );
     }
+}
+
+/// How it goes with the certificate of an entry that obtains one.
+#[cfg(feature = "acme")]
+fn acme_families(families: &mut Families, name: &str, entry: &EntryView) {
+    let Some(status) = &entry.acme else {
+        return;
+    };
+    for (outcome, count) in status.orders() {
+        families.counter(
+            "remora_tls_acme_orders_total",
+            "Certificates that were ordered, by what became of it.",
+            &[("entry", name), ("result", outcome.token())],
+            count,
+        );
+    }
+    let labels = [("entry", name)];
+    families.gauge(
+        "remora_tls_acme_failures",
+        "Orders in a row that failed.",
+        &labels,
+        status.failures() as f64,
+    );
+    families.gauge(
+        "remora_tls_acme_next_order_timestamp_seconds",
+        "When the next certificate is ordered.",
+        &labels,
+        status.next() as f64,
+    );
 }
 
 fn endpoint_families(families: &mut Families, name: &str, entry: &EntryView) {

@@ -8,6 +8,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::live::Places;
+#[cfg(feature = "acme")]
+use crate::acme::Status;
 use crate::balance::EndpointSet;
 use crate::discovery::Resolution;
 use crate::lifecycle::Lifecycle;
@@ -35,10 +37,15 @@ pub struct EntryView {
     pub is_checked: bool,
     /// Whether the process is ready only while one of its endpoints passes its checks.
     pub gates: bool,
+    /// Whether its connections must begin with a header of the PROXY protocol.
+    pub is_introduced: bool,
     /// What speaks TLS to its callers, if anything does.
     pub acceptor: Option<Arc<Acceptor>>,
     /// Whether its connections begin with a TLS handshake, be it answered here or elsewhere.
     pub takes_tls: bool,
+    /// How it goes with its certificate, where one is obtained.
+    #[cfg(feature = "acme")]
+    pub acme: Option<Arc<Status>>,
     /// Where it listens, as the file says.
     pub listens: Vec<SocketAddr>,
     /// What its targets are called.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Balance, Count, Discover, Duration, HeaderName, Hedge, Inject, Limit, ListenAddress, Method,
-    Mirror, OrOff, PathPolicy, Percent, Rate, RetryOn, Size, StatusRange, Tls, To,
+    Mirror, OrOff, PathPolicy, Percent, ProxyVersion, Rate, RetryOn, Size, StatusRange, Tls, To,
 };
 
 /// One entry of a section. `listen` and `to` are required, every other key has a default.
@@ -68,6 +68,11 @@ pub struct Entry {
     /// 100000, or `off`. Default: `off`.
     #[serde(default = "OrOff::<Count<1, 100_000>>::off")]
     pub subset: OrOff<Count<1, 100_000>>,
+    /// With which header of the PROXY protocol connections to endpoints begin, `v1` or `v2`, or `off`: it
+    /// says whose they are, and each carries requests of one client's connection alone. Not with HTTP/2.
+    /// Default: `off`.
+    #[serde(default = "OrOff::<ProxyVersion>::off")]
+    pub send_proxy: OrOff<ProxyVersion>,
     /// How many connections are held and for how long.
     #[serde(default)]
     pub pool: Pool,
@@ -101,6 +106,7 @@ impl Entry {
             health: OrOff::Off,
             balance: Balance::default(),
             subset: OrOff::Off,
+            send_proxy: OrOff::Off,
             pool: Pool::default(),
             max_headers: default_max_headers(),
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Compress, Forwarded, Hsts, InboundAddress, InboundTls, Lead, OrOff, RouteKey, Size, Timeouts,
-    To, entry::default_max_headers,
+    Compress, Forwarded, Hsts, InboundAddress, InboundTls, Lead, OrOff, ProxyProtocol, RouteKey,
+    Size, Timeouts, To, entry::default_max_headers,
 };
 
 /// One entry of the edge role. `listen` is required, and `routes` or `passthrough`; every other key has a default.
@@ -20,6 +20,9 @@ use super::{
 pub struct Gateway {
     /// Where clients connect to. `:443` is every address.
     pub listen: InboundAddress,
+    /// Who connects with a header of the PROXY protocol, and nobody else then, or `off`. Default: `off`.
+    #[serde(default = "OrOff::<ProxyProtocol>::off")]
+    pub proxy_protocol: OrOff<ProxyProtocol>,
     /// How clients are spoken to inside TLS; without it they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "InboundTls"))]
@@ -79,6 +82,7 @@ impl Gateway {
     pub fn new(listen: InboundAddress) -> Self {
         Self {
             listen,
+            proxy_protocol: OrOff::Off,
             tls: None,
             passthrough: BTreeMap::new(),
             routes: BTreeMap::new(),

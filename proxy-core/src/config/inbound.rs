@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Entry, Forwarded, Health, HostPolicy, InboundTls, Inject, Invalid, Limit, ListenAddress,
-    ListenHost, Mirror, OrOff, PathPolicy, Pool, Retry, RetryOn, Size, Timeouts, To, Url,
+    ListenHost, Mirror, OrOff, PathPolicy, Pool, ProxyProtocol, ProxyVersion, Retry, RetryOn, Size,
+    Timeouts, To, Url,
     entry::default_max_headers,
     written::{Written, written},
 };
@@ -28,6 +29,10 @@ pub struct Inbound {
     pub listen: InboundAddress,
     /// The workload: a URL of `http`, `h2c` or `tcp`, or the path of a Unix socket.
     pub to: Url,
+    /// Who connects with a header of the PROXY protocol, or `off`: then nobody does, and a header is no request.
+    /// Default: `off`.
+    #[serde(default = "OrOff::<ProxyProtocol>::off")]
+    pub proxy_protocol: OrOff<ProxyProtocol>,
     /// How callers are spoken to inside TLS; without it they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "InboundTls"))]
@@ -63,6 +68,11 @@ pub struct Inbound {
     /// the process is not ready. Default: `off`.
     #[serde(default = "OrOff::<Health>::off")]
     pub health: OrOff<Health>,
+    /// With which header of the PROXY protocol connections to the workload begin, `v1` or `v2`, or `off`: it
+    /// says whose they are, and each carries requests of one client's connection alone. Not with HTTP/2.
+    /// Default: `off`.
+    #[serde(default = "OrOff::<ProxyVersion>::off")]
+    pub send_proxy: OrOff<ProxyVersion>,
     /// How many connections to the workload are held and for how long.
     #[serde(default)]
     pub pool: Pool,
@@ -89,6 +99,7 @@ impl Inbound {
         Self {
             listen,
             to,
+            proxy_protocol: OrOff::Off,
             tls: None,
             host: keep(),
             forwarded: OrOff::default(),
@@ -99,6 +110,7 @@ impl Inbound {
             mirror: OrOff::Off,
             paths: BTreeMap::new(),
             health: OrOff::Off,
+            send_proxy: OrOff::Off,
             pool: Pool::default(),
             max_headers: default_max_headers(),
         }
@@ -122,6 +134,7 @@ impl Inbound {
             mirror: self.mirror.clone(),
             paths: self.paths.clone(),
             health: self.health.clone(),
+            send_proxy: self.send_proxy,
             pool: self.pool.clone(),
             max_headers: self.max_headers,
             ..Entry::new(self.listen.0, to)

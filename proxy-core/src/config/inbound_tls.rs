@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Acme;
+
 /// TLS towards callers, 1.2 and 1.3. Files are followed: what is written anew holds for new connections, and what
 /// cannot be used changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,10 @@ pub struct InboundTls {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub folder: Option<String>,
+    /// A certificate that is obtained from an authority, and renewed in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Acme"))]
+    pub acme: Option<Acme>,
     /// The file with the certificates of the authorities whose clients are let in, in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "String"))]

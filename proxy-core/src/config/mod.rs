@@ -10,6 +10,7 @@
 //!
 //! This module starts nothing, resolves nothing and opens nothing but the file it is given.
 
+mod acme;
 mod balance;
 mod count;
 mod discover;
@@ -31,6 +32,7 @@ mod name;
 mod network;
 mod off;
 mod policy;
+mod proxy_protocol;
 mod read;
 mod root;
 mod route;
@@ -49,6 +51,7 @@ mod validate;
 mod when;
 mod written;
 
+pub use acme::{Acme, AcmeChallenge, Terms};
 pub use balance::{Balance, HashOn, HeaderName};
 pub use count::Count;
 pub use discover::Discover;
@@ -72,6 +75,7 @@ pub use name::EntryName;
 pub use network::Network;
 pub use off::OrOff;
 pub use policy::{Abort, Delay, Hedge, InFlight, Inject, Limit, PathPolicy, PathTimeouts};
+pub use proxy_protocol::{ProxyProtocol, ProxyVersion};
 pub use read::{parse, parse_bytes, read};
 pub use root::{AccessLog, Config, Dns, Drain, Explain, Ignored, Workers};
 pub use route::{Lead, Route};

@@ -14,8 +14,8 @@ use serde::{
 
 use super::{
     Answer, Balance, Cors, Count, Discover, Eject, Entry, HeaderChanges, Health, Hedge, HostPolicy,
-    Inject, Limit, ListenAddress, Mirror, OrOff, Pool, Redirect, Retry, Rewrite, Timeouts, Tls, To,
-    When,
+    Inject, Limit, ListenAddress, Mirror, OrOff, Pool, ProxyVersion, Redirect, Retry, Rewrite,
+    Timeouts, Tls, To, When,
 };
 
 /// A route, in the file also written as its `to` alone. Boxed: a map of thousands moves its values as it grows.
@@ -108,6 +108,9 @@ pub struct Route {
     /// How many connections are held and for how long.
     #[serde(default)]
     pub pool: Pool,
+    /// With which header of the PROXY protocol connections to the endpoints begin: `v1`, `v2`, or `off`. Default: `off`.
+    #[serde(default = "OrOff::<ProxyVersion>::off")]
+    pub send_proxy: OrOff<ProxyVersion>,
 }
 
 const fn keep() -> HostPolicy {
@@ -148,6 +151,7 @@ impl Route {
             balance: Balance::default(),
             subset: OrOff::Off,
             pool: Pool::default(),
+            send_proxy: OrOff::Off,
         }
     }
 
@@ -168,6 +172,7 @@ impl Route {
             balance: self.balance.clone(),
             subset: self.subset,
             pool: self.pool.clone(),
+            send_proxy: self.send_proxy,
             ..Entry::new(ListenAddress::localhost(0), self.to.clone()?)
         })
     }

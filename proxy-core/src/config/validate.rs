@@ -4,8 +4,8 @@ mod gateway;
 
 use super::{
     Alpn, Balance, ClientCertificate, Discover, Document, Duration, Entry, Error, HashOn, Hedge,
-    Host, Inbound, InboundTls, Inject, Limit, ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To,
-    listen::Taken,
+    Host, Inbound, InboundTls, Inject, Limit, ListenAddress, Mirror, OrOff, ProxyProtocol, Scheme,
+    Size, Tls, To, listen::Taken,
 };
 
 /// Checks a document. Values that were reported before are passed over.
@@ -67,6 +67,7 @@ impl Check<'_> {
         self.hash(above, entry);
         self.tls(above, &entry.to, entry.tls.as_ref());
         self.health(above, entry);
+        self.send_proxy(above, entry);
         self.policies(above, entry);
         self.max_headers(above, entry.max_headers);
     }
@@ -85,15 +86,31 @@ impl Check<'_> {
         if tls.cert.is_some() != tls.key.is_some() {
             let help = "write both: `{cert: FILE, key: FILE}`";
             self.wrong(&at, "a certificate and its key go together", help);
-        } else if tls.cert.is_none() && tls.folder.is_none() {
-            let help = "write `{cert: FILE, key: FILE}` or `{folder: PATH}`";
+        } else if tls.cert.is_none() && tls.folder.is_none() && tls.acme.is_none() {
+            let help =
+                "write `{cert: FILE, key: FILE}` or `{folder: PATH}`, or `acme` to obtain one";
             self.wrong(&at, "there is no certificate to show", help);
+        }
+        if let Some(acme) = &tls.acme {
+            for (below, message, help) in acme.mistakes(self.answers_in_plain()) {
+                let below: Vec<&str> = below.iter().map(String::as_str).collect();
+                self.wrong(&[&at[..], &["acme"], &below].concat(), message, help);
+            }
         }
         self.clients(&at, tls.client_ca.is_some(), (tls.client, &tls.crl));
         for (host, rules) in &tls.hosts {
             let at = [self.section, name, "tls", "hosts", host];
             self.clients(&at, rules.client_ca.is_some(), (rules.client, &rules.crl));
         }
+    }
+
+    /// Whether an entry of HTTP listens without TLS.
+    fn answers_in_plain(&self) -> bool {
+        let config = &self.document.config;
+        let mut inbound = config.sidecar.values();
+        let mut gateways = config.ingress.values();
+        inbound.any(|one| one.tls.is_none() && one.to.scheme.is_http())
+            || gateways.any(|one| one.tls.is_none() && one.passthrough.is_empty())
     }
 
     /// Rules for certificates that nobody is asked for are a mistake.
@@ -111,8 +128,19 @@ impl Check<'_> {
         }
     }
 
+    pub(super) fn proxy_protocol(&mut self, above: &[&str], accepted: &OrOff<ProxyProtocol>) {
+        if let OrOff::On(accepted) = accepted
+            && accepted.from.is_empty()
+        {
+            let at = [above, &["proxy-protocol", "from"]].concat();
+            let help = "write the addresses of those who send the header, such as `[10.0.0.0/8]`";
+            self.wrong(&at, "nobody could connect", help);
+        }
+    }
+
     /// The rules of what an inbound entry does not share with an outbound one.
     fn inbound(&mut self, name: &str, entry: &Inbound) {
+        self.proxy_protocol(&[self.section, name], &entry.proxy_protocol);
         if let Some(tls) = &entry.tls {
             self.inbound_tls(name, tls);
         }
@@ -246,9 +274,8 @@ impl Check<'_> {
         self.above_zero(&at("timeout"), health.timeout, "");
         let scheme = entry.to.scheme();
         let speaks_http = scheme.is_none_or(Scheme::is_http);
-        let offers_http2 = |tls: &Tls| tls.alpn.contains(&Alpn::Http2);
         let speaks_http2 = match scheme {
-            Some(Scheme::Https) => entry.tls.as_ref().is_none_or(offers_http2),
+            Some(Scheme::Https) => may_be_http2(entry),
             scheme => scheme == Some(Scheme::H2c),
         };
         match &health.path {
@@ -277,6 +304,19 @@ impl Check<'_> {
                 self.wrong(&at("grpc"), message, "write the service's full name");
             }
             _ => {}
+        }
+    }
+
+    /// A connection of HTTP/2 carries the requests of many clients.
+    fn send_proxy(&mut self, above: &[&str], entry: &Entry) {
+        let help = match entry.to.scheme() {
+            Some(Scheme::H2c) => "write `http://` in `to`, or leave it out",
+            Some(Scheme::Https) if may_be_http2(entry) => "write `tls: {alpn: [http/1.1]}`",
+            _ => return,
+        };
+        if entry.send_proxy != OrOff::Off {
+            let message = "a connection of HTTP/2 is not one client's";
+            self.wrong(&[above, &["send-proxy"]].concat(), message, help);
         }
     }
 
@@ -434,6 +474,12 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Whether an endpoint of `https` may choose HTTP/2.
+fn may_be_http2(entry: &Entry) -> bool {
+    let offers = |tls: &Tls| tls.alpn.contains(&Alpn::Http2);
+    entry.tls.as_ref().is_none_or(offers)
 }
 
 /// A trust domain, and segments of a path (SPIFFE-ID, section 2).

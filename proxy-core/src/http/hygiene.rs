@@ -247,6 +247,11 @@ impl Met {
     }
 }
 
+/// Removes from the fields of any message what ends at this hop.
+pub(super) fn strip_hop(headers: &mut HeaderMap) {
+    strip(headers, Met::among(headers));
+}
+
 /// Removes what ends at this hop.
 fn strip(headers: &mut HeaderMap, met: Met) {
     if met.hop[0] {

@@ -3,6 +3,8 @@
 //! Both sides choose their protocol independently: HTTP/1.1 or HTTP/2 downstream by the
 //! connection's first bytes (prior knowledge) or, with TLS, by ALPN, upstream by the scheme of the target.
 
+#[cfg(feature = "acme")]
+mod challenge;
 mod client;
 mod expect;
 mod explain;
@@ -10,6 +12,7 @@ mod forwarded;
 mod http1;
 mod hygiene;
 mod intake;
+mod interim;
 mod probe;
 mod record;
 mod respond;
@@ -18,6 +21,8 @@ mod server;
 mod trailers;
 mod upgrade;
 
+#[cfg(feature = "acme")]
+pub use challenge::{Answer as ChallengeAnswer, Challenge, Told};
 pub use client::{Client, ClientParams, Protocol};
 pub use explain::{Allowed, Explain, ExplainLayer};
 pub use forwarded::{Forward, ForwardLayer, Network, Params as ForwardParams};

@@ -43,7 +43,7 @@ pub async fn probe(
     let asked = async {
         match question {
             Question::Connection => {
-                let reached = reach.connect(Offer::Nothing, limit).await;
+                let reached = reach.connect(Offer::Nothing, limit, None).await;
                 reached.map(drop).map_err(told)
             }
             Question::Http1(path) => judge(&ask(Protocol::Http1, get(path)?).await?),

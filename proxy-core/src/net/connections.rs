@@ -10,8 +10,12 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::Secured;
+use super::proxy_protocol::Ends;
 use crate::lifecycle::Phase;
 use crate::telemetry::{EntryCounters, Occupied};
+
+/// The most that waits to be sent before a response: what is more is left out, as whoever sends it may.
+const EARLY: usize = 64 * 1024;
 
 /// One open downstream connection.
 #[derive(Debug)]
@@ -29,12 +33,25 @@ pub struct Connection {
     active: AtomicU32,
     awaiting: AtomicU32,
     secured: OnceLock<Arc<Secured>>,
+    ends: OnceLock<Box<Ends>>,
+    takes_early: AtomicBool,
+    early: Mutex<Vec<u8>>,
 }
 
 impl Connection {
-    /// The other end's address.
+    /// The client's address: the other end's, or where that passes on somebody's connection, as it says.
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        self.ends.get().map_or(self.peer, |ends| ends.source)
+    }
+
+    /// Between whom the connection is; none where nobody has said or asked.
+    pub fn ends(&self) -> Option<Ends> {
+        self.ends.get().map(|ends| **ends)
+    }
+
+    /// The connection is passed on for one between these, or is between these itself. Only the first call counts.
+    pub fn note_ends(&self, ends: Ends) {
+        let _ = self.ends.set(Box::new(ends));
     }
 
     /// The TLS session; none where there is no TLS, or not yet.
@@ -45,6 +62,19 @@ impl Connection {
     /// The TLS handshake is over. Only the first call counts.
     pub fn note_secured(&self, secured: Arc<Secured>) {
         let _ = self.secured.set(secured);
+    }
+
+    /// From now on whoever serves the connection sends what is told early, or does not.
+    pub fn take_early(&self, takes: bool) {
+        self.takes_early.store(takes, Relaxed);
+    }
+
+    /// What is to be sent before the response, of what was told since the last call.
+    pub fn told_early(&self) -> Vec<u8> {
+        match self.takes_early.load(Relaxed) {
+            true => std::mem::take(&mut *self.early.lock()),
+            false => Vec::new(),
+        }
     }
 
     /// How far this connection's drain has come.
@@ -151,7 +181,22 @@ impl Drop for Connection {
 
 impl Occupied for Connection {
     fn peer(&self) -> SocketAddr {
-        self.peer
+        Self::peer(self)
+    }
+
+    fn met_at(&self) -> Option<SocketAddr> {
+        self.ends().map(|ends| ends.destination)
+    }
+
+    fn takes_early(&self) -> bool {
+        self.takes_early.load(Relaxed)
+    }
+
+    fn tell_early(&self, head: &[u8]) {
+        let mut early = self.early.lock();
+        if early.len() + head.len() <= EARLY {
+            early.extend_from_slice(head);
+        }
     }
 
     fn release(&self) {
@@ -203,6 +248,9 @@ impl Connections {
             active: AtomicU32::new(0),
             awaiting: AtomicU32::new(0),
             secured: OnceLock::new(),
+            ends: OnceLock::new(),
+            takes_early: AtomicBool::new(false),
+            early: Mutex::default(),
         });
         open.by_id
             .insert(connection.id, Arc::downgrade(&connection));

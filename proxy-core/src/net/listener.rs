@@ -4,8 +4,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::unconstrained;
 
 /// Connections that the kernel may hold for us before we accept them.
 const BACKLOG: i32 = 4096;
@@ -72,6 +74,8 @@ impl Acceptor {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
+                    // A socket for both families says IPv4 addresses in IPv6.
+                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                     return (stream, peer);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
@@ -81,6 +85,13 @@ impl Acceptor {
                 }
             }
         }
+    }
+
+    /// The connections that the kernel holds for us already, at most as many as it may: nobody waits for any, nor
+    /// for an end of those that come meanwhile.
+    pub fn queued(&self) -> impl Iterator<Item = (TcpStream, SocketAddr)> + '_ {
+        // Unconstrained: a task that has done much is told that nothing is there.
+        (0..=BACKLOG).map_while(|_| unconstrained(self.accept()).now_or_never())
     }
 }
 
@@ -106,5 +117,17 @@ mod tests {
         );
         let refused = bind(address, false, 1).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn all_that_is_queued_is_accepted_however_much_that_is() {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), false, 1).unwrap();
+        let acceptor = Acceptor::new(listener.into_iter().next().unwrap()).unwrap();
+        let address = acceptor.listener.local_addr().unwrap();
+        // More than a task may do in one go.
+        let connect = |_| std::net::TcpStream::connect(address).unwrap();
+        let clients: Vec<_> = (0..300).map(connect).collect();
+        acceptor.listener.accept().await.unwrap();
+        assert_eq!(acceptor.queued().count(), clients.len() - 1);
     }
 }

@@ -5,6 +5,8 @@
 mod connect;
 mod connections;
 mod listener;
+mod network;
+pub mod proxy_protocol;
 mod secured;
 mod stream;
 mod tunnel;
@@ -13,6 +15,7 @@ mod watchdog;
 pub use connect::{connect, connect_unix};
 pub use connections::{Connection, Connections};
 pub use listener::{Acceptor, bind};
+pub use network::Network;
 pub use secured::{PolicyId, Secured};
 pub use stream::{Failure, Stream};
 pub use tunnel::{Tunnelled, tunnel};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::uri::Authority;
 
 use super::{EntryPlan, HealthPlan, HttpPlan, Plan, ServicePlan, Source, Target, TcpPlan};
-use super::{inbound, mirror, policy};
+use super::{inbound, mirror, obtained, policy};
+use crate::acme;
 use crate::balance::{CheckParams, EjectParams, HashOn, Policy};
 use crate::config::{
     self, AccessLog, Alpn, Discover, Document, Entry, Errors, Host, InFlight, OrOff, Scheme,
@@ -15,12 +16,13 @@ use crate::config::{
 };
 use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ProbeQuestion, Protocol, ServerParams};
+use crate::net::proxy_protocol::Version;
 use crate::resilience::limit;
 use crate::telemetry::Which;
 use crate::tls;
 
 /// How long a request's head may take from its first byte (nginx's `client_header_timeout` is 60 s, Apache's 20 s).
-const HEAD: Duration = Duration::from_secs(10);
+pub(super) const HEAD: Duration = Duration::from_secs(10);
 
 /// What a configuration needs to know of the machine.
 pub struct World<'a> {
@@ -101,7 +103,7 @@ fn entries(
         };
         compiler.wrong(&[section.as_str()], "there is nothing to serve", help);
     }
-    let entries = match section {
+    let mut entries = match section {
         Section::Ambassador | Section::Sidecar => compiler.entries(),
         #[cfg(feature = "gateway")]
         Section::Ingress => super::ingress::entries(document, &mut compiler),
@@ -113,6 +115,7 @@ fn entries(
         }
     };
     Errors::check(compiler.errors)?;
+    obtained::answered_in_plain(&mut entries);
     Ok(entries)
 }
 
@@ -135,8 +138,19 @@ impl<'w> Compiler<'w> {
         self.errors.push(self.document.error_at(at, message, help));
     }
 
-    /// Sees whether certificates can be shown to callers of the entry that stands `at` this place.
-    pub(super) fn servable(&mut self, accept: &tls::AcceptorParams, at: &[&str]) {
+    /// Sees whether certificates can be shown to callers of the entry that stands `at` this place, and who vouches
+    /// for an authority that they are obtained from.
+    pub(super) fn servable(
+        &mut self,
+        accept: &tls::AcceptorParams,
+        acme: Option<&acme::Params>,
+        at: &[&str],
+    ) {
+        let reached = acme.map(acme::Params::reached);
+        if let Some(Err(unusable)) = reached.as_ref().map(self.world.usable) {
+            let at = [at, &["tls", "acme", "ca"]].concat();
+            self.wrong(&at, unusable.message, unusable.help);
+        }
         if let Err(invalid) = (self.world.servable)(accept) {
             self.errors
                 .push(inbound::located(invalid, self.document, at));
@@ -171,7 +185,7 @@ impl<'w> Compiler<'w> {
             if let (Some(plan), Some(inbound)) = (&mut plan, document.config.sidecar.get(*key)) {
                 inbound::complete(plan, inbound);
                 if let Some(accept) = &plan.accept {
-                    self.servable(accept, &at);
+                    self.servable(accept, plan.acme.as_ref(), &at);
                 }
             }
             entries.extend(plan);
@@ -207,6 +221,7 @@ fn compile_entry(
             connect: entry.timeout.connect.std(),
             attempts: entry.retry.on().map_or(0, |retry| retry.attempts.value()),
             idle: duration(&entry.timeout.idle),
+            send_proxy: send_proxy(entry),
         }),
         _ => ServicePlan::Http(Box::new(compile_http(name, entry, process))),
     };
@@ -227,7 +242,9 @@ fn compile_entry(
         listen: entry.listen.sockets(),
         targets,
         tls,
+        proxied: None,
         accept: None,
+        acme: None,
         passthrough: Vec::new(),
         is_mirror: false,
         eject,
@@ -329,6 +346,7 @@ pub(super) fn compile_http(name: &str, entry: &Entry, process: &Process) -> Http
         explain: process.explain,
         forward: None,
         client_cert: false,
+        challenges: Vec::new(),
         tunnel_idle: idle,
         limit: match entry.limit.in_flight {
             InFlight::Off => None,
@@ -353,7 +371,15 @@ pub(super) fn compile_http(name: &str, entry: &Entry, process: &Process) -> Http
         },
         #[cfg(feature = "gateway")]
         routes: None,
+        send_proxy: send_proxy(entry),
     }
+}
+
+fn send_proxy(entry: &Entry) -> Option<Version> {
+    entry.send_proxy.on().map(|version| match version {
+        config::ProxyVersion::V1 => Version::V1,
+        config::ProxyVersion::V2 => Version::V2,
+    })
 }
 
 fn picking(balance: &config::Balance) -> Policy {

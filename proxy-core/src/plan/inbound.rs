@@ -1,13 +1,21 @@
 //! What an inbound entry means beyond what an outbound one would.
 
-use super::{EntryPlan, ServicePlan};
-use crate::config::{self, ClientCertificate, Document, ForwardedField, Inbound};
+use std::sync::Arc;
+
+use super::compile::HEAD;
+use super::{EntryPlan, ServicePlan, obtained};
+use crate::acme;
+use crate::config::{self, ClientCertificate, Document, ForwardedField, Inbound, OrOff};
 use crate::http::{ForwardParams, Network};
+use crate::net::proxy_protocol;
 use crate::tls::{AcceptorParams, Authorities, ClientPolicy, Invalid, InvalidPart, Tickets};
 
 /// Adds to the plan of an entry what only the inbound role has.
 pub(super) fn complete(plan: &mut EntryPlan, inbound: &Inbound) {
-    plan.accept = inbound.tls.as_ref().map(|tls| accept(tls, &plan.service));
+    plan.proxied = proxied(&inbound.proxy_protocol);
+    let tls = inbound.tls.as_ref();
+    plan.acme = tls.and_then(|tls| obtained::params(&plan.name, tls));
+    plan.accept = tls.map(|tls| accept(tls, &plan.service, plan.acme.as_ref()));
     if let ServicePlan::Http(http) = &mut plan.service {
         let secure = inbound.tls.is_some();
         http.forward = inbound.forwarded.on().map(|told| forward(told, secure));
@@ -20,7 +28,11 @@ pub(super) fn complete(plan: &mut EntryPlan, inbound: &Inbound) {
 }
 
 /// What callers are shown and asked for.
-pub(super) fn accept(tls: &config::InboundTls, service: &ServicePlan) -> AcceptorParams {
+pub(super) fn accept(
+    tls: &config::InboundTls,
+    service: &ServicePlan,
+    acme: Option<&acme::Params>,
+) -> AcceptorParams {
     let path = |text: &String| text.into();
     let clients = clients(tls.client_ca.as_ref(), tls.client, &tls.crl);
     let hosts = tls.hosts.iter().map(|(host, rules)| {
@@ -36,6 +48,7 @@ pub(super) fn accept(tls: &config::InboundTls, service: &ServicePlan) -> Accepto
             .into_iter()
             .collect(),
         folders: tls.folder.iter().map(path).collect(),
+        obtained: acme.map(obtained::shown),
         clients,
         hosts: hosts.collect(),
         tickets: shared.unwrap_or_default(),
@@ -65,28 +78,44 @@ fn clients(ca: Option<&String>, client: ClientCertificate, crls: &[String]) -> C
 
 /// What callers cannot be shown, at the place of its file.
 pub(super) fn located(invalid: Invalid, document: &Document, at: &[&str]) -> config::Error {
-    let key = match invalid.part {
-        InvalidPart::Certificate => "cert",
-        InvalidPart::Key => "key",
-        InvalidPart::ClientCa => "client-ca",
-        InvalidPart::Crl => "crl",
-        InvalidPart::Host => "hosts",
-        InvalidPart::Tickets => "tickets",
-        InvalidPart::Folder => "folder",
+    let key: &[&str] = match invalid.part {
+        InvalidPart::Certificate => &["cert"],
+        InvalidPart::Key => &["key"],
+        InvalidPart::ClientCa => &["client-ca"],
+        InvalidPart::Crl => &["crl"],
+        InvalidPart::Host => &["hosts"],
+        InvalidPart::Tickets => &["tickets"],
+        InvalidPart::Folder => &["folder"],
+        InvalidPart::Acme => &["acme", "folder"],
     };
-    let path = [at, &["tls", key]].concat();
+    let path = [at, &["tls"], key].concat();
     document.error_at(&path, invalid.message, invalid.help)
+}
+
+/// Who connects with a header of the PROXY protocol.
+pub(super) fn proxied(
+    accepted: &OrOff<config::ProxyProtocol>,
+) -> Option<Arc<proxy_protocol::Params>> {
+    let accepted = accepted.on()?;
+    Some(Arc::new(proxy_protocol::Params {
+        from: networks(&accepted.from),
+        limit: HEAD,
+    }))
 }
 
 /// What workloads are told of who called.
 pub(super) fn forward(forwarded: &config::Forwarded, secure: bool) -> ForwardParams {
-    let trust = forwarded.trust.iter();
     ForwardParams {
-        trust: trust
-            .map(|range| Network::new(range.address, range.prefix))
-            .collect(),
+        trust: networks(&forwarded.trust),
         x_forwarded: forwarded.fields.contains(&ForwardedField::XForwarded),
         forwarded: forwarded.fields.contains(&ForwardedField::Forwarded),
         secure,
     }
+}
+
+fn networks(ranges: &[config::Network]) -> Vec<Network> {
+    let ranges = ranges.iter();
+    ranges
+        .map(|range| Network::new(range.address, range.prefix))
+        .collect()
 }

@@ -10,7 +10,7 @@ use http::{Method, uri::Scheme as UriScheme};
 
 use super::compile::{Compiler, compile_http};
 use super::routes::{LeadsTo, RoutePlan, RouteTable, RoutesPlan};
-use super::{EntryPlan, ServicePlan, filters, inbound, mirror};
+use super::{EntryPlan, ServicePlan, filters, inbound, mirror, obtained};
 use crate::config::{
     Document, Entry, EntryName, Gateway, Lead, ListenAddress, Route, RouteKey, RoutePath, To, Url,
     ValueMatch,
@@ -90,17 +90,21 @@ impl Compiling<'_, '_> {
         }));
         let service = ServicePlan::Http(Box::new(http));
         let tls = gateway.tls.as_ref();
-        let accept = tls.map(|tls| inbound::accept(tls, &service));
+        let name = Arc::from(self.name.as_str());
+        let acme = tls.and_then(|tls| obtained::params(&name, tls));
+        let accept = tls.map(|tls| inbound::accept(tls, &service, acme.as_ref()));
         let at = ["ingress", self.name.as_str()];
         if let Some(accept) = &accept {
-            self.compiler.servable(accept, &at);
+            self.compiler.servable(accept, acme.as_ref(), &at);
         }
         Some(EntryPlan {
-            name: Arc::from(self.name.as_str()),
+            name,
             listen: gateway.listen.0.sockets(),
             targets: Vec::new(),
             tls: None,
+            proxied: inbound::proxied(&gateway.proxy_protocol),
             accept,
+            acme,
             passthrough,
             is_mirror: false,
             eject: None,

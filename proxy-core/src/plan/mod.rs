@@ -14,6 +14,7 @@ mod inbound;
 mod ingress;
 mod mirror;
 mod model;
+mod obtained;
 mod policy;
 #[cfg(feature = "gateway")]
 mod routes;

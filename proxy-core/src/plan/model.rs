@@ -8,9 +8,11 @@ use std::time::Duration;
 use http::HeaderName;
 use http::uri::Authority;
 
+use crate::acme;
 use crate::balance::{CheckParams, EjectParams, Policy};
 use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ForwardParams, ProbeQuestion, ServerParams};
+use crate::net::proxy_protocol;
 use crate::resilience::{hedge, inject, limit, mirror, retry};
 use crate::telemetry::Which;
 use crate::tls::{AcceptorParams, Params as TlsParams};
@@ -48,8 +50,12 @@ pub struct EntryPlan {
     pub targets: Vec<Target>,
     /// How they are spoken to inside TLS; none without it.
     pub tls: Option<TlsParams>,
+    /// Who connects with a header of the PROXY protocol, and nobody else; none where anybody does, without one.
+    pub proxied: Option<Arc<proxy_protocol::Params>>,
     /// How callers are spoken to inside TLS; none without it.
     pub accept: Option<AcceptorParams>,
+    /// How the certificate that callers are shown is obtained; none where it is brought.
+    pub acme: Option<acme::Params>,
     /// The entries of bytes that connections go to as they come, by the name that they ask for in TLS (SNI).
     pub passthrough: Vec<(String, Arc<str>)>,
     /// Whether it gets the copies of another entry's requests.
@@ -69,6 +75,14 @@ impl EntryPlan {
     /// a gateway lead to it.
     pub fn is_hidden(&self) -> bool {
         self.listen.is_empty()
+    }
+
+    /// With which header of the PROXY protocol connections to its endpoints begin.
+    pub fn send_proxy(&self) -> Option<proxy_protocol::Version> {
+        match &self.service {
+            ServicePlan::Http(http) => http.send_proxy,
+            ServicePlan::Tcp(tcp) => tcp.send_proxy,
+        }
     }
 }
 
@@ -133,6 +147,8 @@ pub struct HttpPlan {
     pub forward: Option<ForwardParams>,
     /// Whether the workload is told the certificate of a caller, and nobody else's word of it.
     pub client_cert: bool,
+    /// The folders of certificates whose authorities ask for tokens here (HTTP-01).
+    pub challenges: Vec<PathBuf>,
     /// How long an upgraded connection may be without a byte.
     pub tunnel_idle: Option<Duration>,
     /// How many requests at once are let through; none for all.
@@ -150,6 +166,8 @@ pub struct HttpPlan {
     /// Which entries its requests go to, if it is a gateway.
     #[cfg(feature = "gateway")]
     pub routes: Option<Arc<super::RoutesPlan>>,
+    /// With which header of the PROXY protocol they begin; each then carries requests of one connection alone.
+    pub send_proxy: Option<proxy_protocol::Version>,
 }
 
 impl HttpPlan {
@@ -218,4 +236,6 @@ pub struct TcpPlan {
     pub attempts: u32,
     /// How long a connection may be without a byte.
     pub idle: Option<Duration>,
+    /// With which header of the PROXY protocol connections to endpoints begin.
+    pub send_proxy: Option<proxy_protocol::Version>,
 }

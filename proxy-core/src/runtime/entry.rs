@@ -6,11 +6,14 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::Error;
+#[cfg(feature = "acme")]
+use crate::acme;
 use crate::address::Address;
 use crate::admin::EntryView;
 use crate::balance::{Endpoint, EndpointSet, Feed, Probe, check, feed, refresh};
 use crate::discovery::{self, Found, Question, Resolution, Resolver, watch_dns, watch_file};
 use crate::http::probe;
+use crate::net::proxy_protocol::Version;
 use crate::plan::{EntryPlan, HealthPlan, ServicePlan, Source, Target};
 use crate::resilience::retry::Budget;
 use crate::stack::Shared;
@@ -27,6 +30,8 @@ pub(super) struct Entry {
     pub(super) telemetry: Arc<EntryTelemetry>,
     tls: Option<Arc<Secured>>,
     accepting: Option<Arc<Accepting>>,
+    #[cfg(feature = "acme")]
+    obtaining: Option<Arc<Obtaining>>,
     feeder: Arc<Feeder>,
     _checker: Option<Checker>,
 }
@@ -98,6 +103,45 @@ impl Drop for Accepting {
     }
 }
 
+/// A certificate that is obtained, and renewed, until dropped.
+#[cfg(feature = "acme")]
+#[derive(Debug)]
+struct Obtaining {
+    status: Arc<acme::Status>,
+    keeper: AbortHandle,
+}
+
+#[cfg(feature = "acme")]
+impl Obtaining {
+    /// What the plan asks for, which `before` may be at already. What was counted stays counted.
+    fn of(
+        plan: &EntryPlan,
+        before: Option<&Entry>,
+        resolver: &Resolver,
+        same_resolver: bool,
+    ) -> Option<Arc<Self>> {
+        let params = plan.acme.as_ref()?;
+        let known = before.and_then(|before| before.obtaining.as_ref());
+        if let Some(known) = known
+            && same_resolver
+            && before.is_some_and(|before| before.plan.acme.as_ref() == Some(params))
+        {
+            return Some(Arc::clone(known));
+        }
+        let status = known.map_or_else(Arc::default, |known| Arc::clone(&known.status));
+        let kept = acme::keep(params.clone(), resolver.clone(), Arc::clone(&status));
+        let keeper = tokio::spawn(kept).abort_handle();
+        Some(Arc::new(Self { status, keeper }))
+    }
+}
+
+#[cfg(feature = "acme")]
+impl Drop for Obtaining {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
 /// Checks the endpoints until dropped.
 #[derive(Debug)]
 struct Checker(AbortHandle);
@@ -112,12 +156,14 @@ impl Drop for Checker {
 struct Asking {
     plan: HealthPlan,
     tls: Option<Arc<Connector>>,
+    send_proxy: Option<Version>,
 }
 
 impl Probe for Asking {
     async fn probe(&self, endpoint: &Endpoint) -> Result<(), String> {
         let (plan, authority) = (&self.plan, endpoint.authority());
-        let reach = Reach::new(endpoint.address(), authority.host(), self.tls.as_ref());
+        let reach = Reach::new(endpoint.address(), authority.host(), self.tls.as_ref())
+            .introducing(self.send_proxy);
         probe(&plan.question, &reach, authority, plan.timeout).await
     }
 }
@@ -178,12 +224,15 @@ impl Entry {
                 health.params.clone(),
                 Asking {
                     plan: health,
+                    send_proxy: plan.send_proxy(),
                     tls: tls.as_ref().map(|tls| Arc::clone(&tls.connector)),
                 },
             );
             Checker(tokio::spawn(checks).abort_handle())
         });
         Ok(Self {
+            #[cfg(feature = "acme")]
+            obtaining: Obtaining::of(&plan, before, resolver, same_resolver),
             plan,
             endpoints,
             shared,
@@ -212,6 +261,13 @@ impl Entry {
         self.accepting.as_ref().map(|accepting| &accepting.acceptor)
     }
 
+    /// How it goes with its certificate, where one is obtained.
+    #[cfg(feature = "acme")]
+    fn obtaining(&self) -> Option<Arc<acme::Status>> {
+        let obtaining = self.obtaining.as_ref();
+        obtaining.map(|obtaining| Arc::clone(&obtaining.status))
+    }
+
     /// What makes TLS connections to its endpoints.
     pub(super) fn tls(&self) -> Option<&Arc<Connector>> {
         self.tls.as_ref().map(|tls| &tls.connector)
@@ -229,8 +285,11 @@ impl Entry {
             is_checked: self.plan.health.is_some(),
             gates: self.plan.health.as_ref().is_some_and(|health| health.gates),
             listens: self.plan.listen.clone(),
+            is_introduced: self.plan.proxied.is_some(),
             acceptor: self.acceptor().cloned(),
             takes_tls: self.accepting.is_some() || !self.plan.passthrough.is_empty(),
+            #[cfg(feature = "acme")]
+            acme: self.obtaining(),
             leads_to: self.plan.targets.iter().map(called).collect(),
         }
     }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use super::entry::Entry;
+use super::inherited::Inherited;
 use crate::net;
 use crate::plan::EntryPlan;
 use crate::telemetry::AccessLog;
@@ -45,10 +46,11 @@ pub(super) fn keys(plan: &EntryPlan) -> impl Iterator<Item = Key> {
     })
 }
 
-/// Binds what is not bound yet, for each worker. All or nothing.
+/// Binds what is not bound yet, for each worker; what was passed to the process is bound already. All or nothing.
 pub(super) fn bind(
     entries: &[Arc<Entry>],
     bound: &HashMap<Key, SocketAddr>,
+    inherited: &Inherited,
     workers: usize,
 ) -> Result<(Vec<Sockets>, HashMap<Key, SocketAddr>), BindError> {
     let mut sockets: Vec<Sockets> = (0..workers).map(|_| Sockets::new()).collect();
@@ -67,10 +69,14 @@ pub(super) fn bind(
                 Some(port) if key.address.port() == 0 => SocketAddr::new(key.address.ip(), port),
                 _ => key.address,
             };
-            let listeners = match net::bind(wanted, alone, workers) {
+            let passed = inherited.sockets(wanted, workers).transpose();
+            let bind = || net::bind(wanted, alone, workers);
+            let listeners = match passed.unwrap_or_else(bind) {
                 Ok(listeners) => listeners,
                 // The second address of a name: a machine without IPv6 does without it.
                 Err(error) if index > 0 && is_absent(&error) => continue,
+                // The socket of the entry's other address serves this one too.
+                Err(_) if inherited.covers(wanted, &entry.plan.listen) => continue,
                 Err(cause) => {
                     return Err(BindError {
                         entry: Arc::clone(&entry.plan.name),

@@ -5,11 +5,14 @@
 //! leaves its thread; they get whole layouts from the control thread and find out themselves what changed.
 
 mod aside;
+mod bound;
 mod drain;
 mod entry;
 mod handle;
+mod inherited;
 mod layout;
 mod loaded;
+mod notify;
 #[cfg(feature = "gateway")]
 mod passthrough;
 mod process;

@@ -15,8 +15,10 @@ use tokio::sync::mpsc;
 
 use super::drain::{Patience, drain, tell_all};
 use super::entry::Entry;
+use super::inherited::Inherited;
 use super::layout::{BindError, Key, Layout, bind, keys};
 use super::loaded::{Loaded, Source};
+use super::notify::{Notify, READY, STOPPING};
 use super::signals::{Asked as Signalled, Signals};
 use super::worker::{Command, Worker};
 use crate::admin::{self, Asked, View};
@@ -60,6 +62,11 @@ pub enum Error {
         "the system's resolver settings could not be read; name servers can be given with `dns.servers`"
     )]
     Resolver(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A socket that was passed to the process (`LISTEN_FDS`) is none that it can listen on.
+    #[error(
+        "a socket that was passed to the process cannot be used; pass listening TCP sockets alone"
+    )]
+    Inherited(#[source] io::Error),
     /// A thread, a signal handler or a file watch could not be had.
     #[error("the process could not start")]
     Start(#[from] io::Error),
@@ -104,7 +111,11 @@ pub fn run_until(
     runtime.block_on(async {
         // First of all: a signal that comes while we start must not end us the hard way.
         let signals = Signals::listen()?;
+        // Before there are other threads: it takes what it has read out of the environment.
+        let inherited = Inherited::from_env().map_err(Error::Inherited)?;
         let (mut process, asked) = Process::start(role, loaded, source)?;
+        process.inherited = inherited;
+        process.notify = Notify::from_env();
         process.open().await?;
         process.control(asked, signals, ended).await
     })
@@ -120,6 +131,9 @@ pub(super) struct Process {
     entries: Vec<Arc<Entry>>,
     bound: HashMap<Key, SocketAddr>,
     workers: Vec<Worker>,
+    /// Sockets that the process was started with; it binds the others itself.
+    inherited: Inherited,
+    notify: Notify,
 }
 
 impl Process {
@@ -167,6 +181,8 @@ impl Process {
                 entries,
                 bound,
                 workers,
+                inherited: Inherited::default(),
+                notify: Notify::default(),
             },
             asked,
         ))
@@ -176,6 +192,7 @@ impl Process {
     pub(super) async fn open(&mut self) -> Result<(), Error> {
         self.install(self.plan.clone(), self.resolver.clone())
             .await?;
+        self.inherited.warn_of_others(self.bound.values().copied());
         self.announce_readiness();
         Ok(())
     }
@@ -236,6 +253,7 @@ impl Process {
     /// Drains; a second signal ends at once, and what is cut off then is logged all the same.
     async fn end(&mut self, mut signals: Signals, patient: bool) -> Result<(), Error> {
         tracing::info!("draining");
+        self.notify.tell(STOPPING);
         let plan = &self.plan;
         let patience = Patience {
             delay: if patient {
@@ -339,7 +357,7 @@ impl Process {
                 self.keep_or_start(entry, before, &resolver, same)
             })
             .collect::<Result<_, _>>()?;
-        let (sockets, bound) = bind(&entries, &self.bound, self.workers.len())?;
+        let (sockets, bound) = bind(&entries, &self.bound, &self.inherited, self.workers.len())?;
         self.log = self.log.with(plan.access_log);
         let layout = Arc::new(Layout {
             entries: entries.clone(),
@@ -378,7 +396,7 @@ impl Process {
     }
 
     fn announce_readiness(&self) {
-        let lifecycle = self.view.lifecycle.clone();
+        let (lifecycle, notify) = (self.view.lifecycle.clone(), self.notify.clone());
         let mut entries = self.entries.clone();
         // A mirror that cannot be found is no reason not to serve.
         entries.retain(|entry| waits_for(&entry.plan));
@@ -397,6 +415,7 @@ impl Process {
             });
             futures_util::future::join_all(settled).await;
             tracing::info!("ready");
+            notify.tell(READY);
         });
     }
 }

@@ -16,10 +16,15 @@ use super::entry::Entry;
 use super::passthrough::Passthrough;
 use crate::body::Body;
 use crate::fault::Fault;
+#[cfg(feature = "acme")]
+use crate::http::ChallengeAnswer;
 use crate::http::{ServerParams, serve, serve_tls};
 use crate::lifecycle::Phase;
-use crate::net::Connections;
+use crate::net::proxy_protocol::{Ends, receive};
+use crate::net::{Connection, Connections};
 use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
+#[cfg(feature = "acme")]
+use crate::stack::Challenged;
 use crate::stack::{
     Clients, Directed, Front, FrontFuture, Reused, Routes, Seam, Shared, TcpStack, Upstream,
     downstream, upstream,
@@ -125,8 +130,35 @@ impl Served {
         Some(Seam::new(current))
     }
 
-    pub(super) fn accept(&self, stream: TcpStream, peer: SocketAddr) {
+    /// Serves a connection that was just accepted, once it has introduced itself where it has to.
+    pub(super) fn accept(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let connection = self.connections.open(peer);
+        let entry = self.entry.load();
+        let Some(params) = entry.plan.proxied.clone() else {
+            return self.serve(stream, connection);
+        };
+        let served = Arc::clone(self);
+        tokio::spawn(async move {
+            let introduction = receive(&stream, &connection, &params).await;
+            connection.counters().introductions.count(introduction);
+            if introduction.is_accepted() {
+                served.serve(stream, connection);
+            }
+        });
+    }
+
+    fn serve(&self, stream: TcpStream, connection: Arc<Connection>) {
+        let entry = self.entry.load();
+        // What a gateway leads to may be told.
+        let tells = entry.plan.send_proxy().is_some() || entry.plan.targets.is_empty();
+        if tells && let Ok(destination) = stream.local_addr() {
+            let source = connection.peer();
+            // Nothing new where a header has told that already.
+            connection.note_ends(Ends {
+                source,
+                destination,
+            });
+        }
         match &self.stack {
             Stack::Http(stack) => {
                 let service = Current(Arc::clone(stack));
@@ -175,7 +207,8 @@ fn reaches_alike(before: &Entry, now: &Entry) -> bool {
         (Some(former), Some(own)) => Arc::ptr_eq(former, own),
         (former, own) => former.is_none() && own.is_none(),
     };
-    former.client == own.client && same_tls && Arc::ptr_eq(&before.telemetry, &now.telemetry)
+    let alike = former.client == own.client && former.send_proxy == own.send_proxy;
+    alike && same_tls && Arc::ptr_eq(&before.telemetry, &now.telemetry)
 }
 
 fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpStack {
@@ -205,6 +238,8 @@ fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpS
             Front::Plain(Reused::new(downstream))
         }
     };
+    #[cfg(feature = "acme")]
+    let front = challenged(entry, plan, on, front);
     HttpStack {
         front,
         upstream,
@@ -213,6 +248,18 @@ fn http(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, known: Clients) -> HttpS
         #[cfg(feature = "gateway")]
         passthrough: Passthrough::of(&entry.plan, on),
     }
+}
+
+/// Challenges that authorities may send, before everything else.
+#[cfg(feature = "acme")]
+fn challenged(entry: &Entry, plan: &HttpPlan, on: &Place<'_>, beyond: Front) -> Front {
+    if plan.challenges.is_empty() {
+        return beyond;
+    }
+    let counters = entry.telemetry.worker(on.index);
+    let answer = Seam::new(ChallengeAnswer);
+    let own = downstream(&entry.plan.name, plan, counters, on.log, answer);
+    Front::Routes(Arc::new(Challenged::new(&plan.challenges, own, beyond)))
 }
 
 /// The routes of a gateway's listener.

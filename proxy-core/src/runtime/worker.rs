@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use futures_util::FutureExt;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
+use super::bound::Bound;
 use super::entry::Entry;
 use super::layout::{Key, Layout, Sockets, keys};
 use super::served::{Place, Served};
@@ -89,13 +88,6 @@ impl Worker {
             let _ = thread.join();
         }
     }
-}
-
-/// One listening socket: where its connections go, and the switch that ends it.
-struct Bound {
-    served: Arc<ArcSwap<Arc<Served>>>,
-    stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
 }
 
 struct State {
@@ -226,8 +218,8 @@ impl State {
         };
         for key in keys(&entry.plan) {
             if let Some(bound) = self.bound.get(&key) {
-                let before = bound.served.swap(Arc::new(Arc::clone(served)));
-                if !Arc::ptr_eq(&*before, served) {
+                let before = bound.lead(served);
+                if !Arc::ptr_eq(&before, served) {
                     // The address leads elsewhere now: kept connections must not go on leading where it did.
                     before.connections.close_open();
                 }
@@ -257,30 +249,7 @@ impl State {
             .filter_map(|key| self.bound.remove(key))
             .collect::<Vec<_>>()
         {
-            let _ = bound.stop.send(true);
-            let _ = bound.task.await;
+            bound.stop().await;
         }
-    }
-}
-
-impl Bound {
-    fn start(acceptor: Acceptor, served: Arc<Served>) -> Self {
-        let served = Arc::new(ArcSwap::from_pointee(served));
-        let (stop, mut stopped) = watch::channel(false);
-        let to = Arc::clone(&served);
-        let task = tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    (tcp, peer) = acceptor.accept() => to.load().accept(tcp, peer),
-                    _ = stopped.wait_for(|stop| *stop) => break,
-                }
-            }
-            // What the kernel has accepted for us already would be reset by closing the socket.
-            while let Some((tcp, peer)) = acceptor.accept().now_or_never() {
-                to.load().accept(tcp, peer);
-            }
-        });
-        Self { served, stop, task }
     }
 }

@@ -1,5 +1,7 @@
 //! The only place where layers are composed: one file a stack, outermost layer first.
 
+#[cfg(feature = "acme")]
+mod challenged;
 mod directed;
 mod downstream;
 mod front;
@@ -12,6 +14,8 @@ mod shared;
 mod tcp;
 mod upstream;
 
+#[cfg(feature = "acme")]
+pub use challenged::Challenged;
 pub use directed::Directed;
 pub use downstream::{Downstream, downstream};
 pub use front::{Front, FrontFuture, Routed, Routes};

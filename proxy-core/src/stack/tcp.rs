@@ -85,7 +85,7 @@ impl TcpStack {
         let begun = Instant::now();
         let mut tried = Vec::new();
         let mut reason = None;
-        let (carried, failure) = match self.reach(&mut tried, connection.peer()).await {
+        let (carried, failure) = match self.reach(&mut tried, &connection).await {
             Ok((endpoint, upstream)) => {
                 let _load = endpoint.occupy();
                 let mut upstream = upstream.counted(Arc::clone(&self.counters));
@@ -119,9 +119,9 @@ impl TcpStack {
     async fn reach(
         &self,
         tried: &mut Vec<Address>,
-        peer: std::net::SocketAddr,
+        connection: &Connection,
     ) -> Result<(Arc<Endpoint>, Reached), Fault> {
-        let set = self.balance.set();
+        let (set, peer) = (self.balance.set(), connection.peer());
         loop {
             let picked = match self.balance.pick(tried, peer) {
                 Some(picked) => Some(picked),
@@ -134,8 +134,10 @@ impl TcpStack {
             tried.push(endpoint.address().clone());
             let begun = Instant::now();
             let host = endpoint.authority().host();
-            let reach = Reach::new(endpoint.address(), host, self.tls.as_ref());
-            match reach.connect(Offer::Nothing, self.plan.connect).await {
+            let reach = Reach::new(endpoint.address(), host, self.tls.as_ref())
+                .introducing(self.plan.send_proxy);
+            let ends = connection.ends();
+            match reach.connect(Offer::Nothing, self.plan.connect, ends).await {
                 Ok(stream) => {
                     self.counters.connects.fetch_add(1, Relaxed);
                     self.counters.tries.fetch_add(1, Relaxed);

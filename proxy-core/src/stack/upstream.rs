@@ -178,13 +178,14 @@ fn balance(
     tls: Option<&Arc<Connector>>,
 ) -> Balance<impl Fn(&Arc<Endpoint>) -> Client + Send + Sync + 'static, Client> {
     let (params, counters) = (plan.client.clone(), Arc::clone(counters));
-    let (policy, tls) = (plan.balance.clone(), tls.cloned());
+    let (policy, tls, send_proxy) = (plan.balance.clone(), tls.cloned(), plan.send_proxy);
     Balance::new(
         Arc::clone(endpoints),
         policy,
         move |endpoint: &Arc<Endpoint>| {
             let authority = endpoint.authority();
-            let reach = Reach::new(endpoint.address(), authority.host(), tls.as_ref());
+            let reach = Reach::new(endpoint.address(), authority.host(), tls.as_ref())
+                .introducing(send_proxy);
             Client::new(
                 reach,
                 authority,

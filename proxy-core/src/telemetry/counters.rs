@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use super::{Failure, Failures, Handshakes, Histogram};
+use super::{Failure, Failures, Handshakes, Histogram, Introductions};
 use crate::fault::Reason;
 
 /// Statuses of one first digit.
@@ -83,6 +83,8 @@ pub struct EntryCounters {
     pub downstream_errors: AtomicU64,
     /// TLS handshakes with clients.
     pub handshakes: Handshakes,
+    /// Headers of the PROXY protocol.
+    pub introductions: Introductions,
     /// Body bytes read from downstream.
     pub received: AtomicU64,
     /// Body bytes sent downstream.
@@ -109,6 +111,7 @@ impl Default for EntryCounters {
             downstream_accepted: AtomicU64::new(0),
             downstream_errors: AtomicU64::new(0),
             handshakes: Handshakes::default(),
+            introductions: Introductions::default(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         }
@@ -189,6 +192,7 @@ impl EntryCounters {
         }
         totals.duration.merge(&self.duration);
         self.handshakes.add_to(&totals.handshakes);
+        self.introductions.add_to(&totals.introductions);
     }
 }
 

@@ -63,6 +63,19 @@ pub trait Occupied: Send + Sync + std::fmt::Debug {
     /// Who sent the request.
     fn peer(&self) -> SocketAddr;
 
+    /// The address that they connected to, where that is known.
+    fn met_at(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Whether something can be sent to them before the response itself.
+    fn takes_early(&self) -> bool {
+        false
+    }
+
+    /// Sends that before the response itself, or nothing where that cannot be.
+    fn tell_early(&self, _head: &[u8]) {}
+
     /// The exchange is over.
     fn release(&self);
 }
@@ -118,6 +131,18 @@ impl Exchange {
     /// Who sent the request, where that is known.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.occupied.as_ref().map(|occupied| occupied.peer())
+    }
+
+    /// The address that whoever sent the request connected to, where that is known.
+    pub fn met_at(&self) -> Option<SocketAddr> {
+        self.0.occupied.as_ref()?.met_at()
+    }
+
+    /// Sends an interim response to whoever sent the request, if that can be: `write` writes its head.
+    pub fn tell_early(&self, write: impl FnOnce() -> Vec<u8>) {
+        if let Some(occupied) = self.0.occupied.as_ref().filter(|o| o.takes_early()) {
+            occupied.tell_early(&write());
+        }
     }
 
     /// When the request's head had been read.

@@ -30,6 +30,10 @@ pub enum HandshakeResult {
     BadCertificate,
     /// The client asked for a name that is not served.
     UnknownName,
+    /// The certificate for the name that the client asked for is yet to be obtained.
+    Awaited,
+    /// An authority has had its challenge for a name answered (RFC 8737), and the connection ended.
+    Challenge,
     /// The client does not speak TLS, or breaks its rules.
     Protocol,
     /// The client speaks no version of TLS that is accepted.
@@ -50,7 +54,7 @@ pub enum HandshakeResult {
 
 impl HandshakeResult {
     /// Every value, in the order of its discriminant.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Full,
         Self::Resumed,
         Self::Expired,
@@ -63,6 +67,8 @@ impl HandshakeResult {
         Self::NoCertificate,
         Self::BadCertificate,
         Self::UnknownName,
+        Self::Awaited,
+        Self::Challenge,
         Self::Protocol,
         Self::Version,
         Self::NoSharedCipher,
@@ -88,6 +94,8 @@ impl HandshakeResult {
             Self::NoCertificate => "no-certificate",
             Self::BadCertificate => "bad-certificate",
             Self::UnknownName => "unknown-name",
+            Self::Awaited => "awaited",
+            Self::Challenge => "challenge",
             Self::Protocol => "protocol",
             Self::Version => "version",
             Self::NoSharedCipher => "no-shared-cipher",

@@ -9,6 +9,8 @@ mod exchange;
 mod failures;
 mod handshakes;
 mod histogram;
+mod introductions;
+mod own_log;
 mod timestamp;
 mod trace_context;
 
@@ -18,5 +20,7 @@ pub use exchange::{Carried, Exchange, Explained, Occupied, Story, Tried};
 pub use failures::{Failure, Failures};
 pub use handshakes::{HandshakeResult, Handshakes};
 pub use histogram::{BOUNDS, Histogram};
+pub use introductions::{Introduction, Introductions};
+pub use own_log::{OwnLog, OwnLogWriter};
 pub use timestamp::timestamp;
 pub use trace_context::{TRACEPARENT, trace_id, traced};

@@ -6,12 +6,19 @@
 mod client;
 mod follow;
 mod pem;
+#[cfg(feature = "acme")]
+mod private;
 mod server;
 
 pub use client::{Connector, Material, Offer, Params, Part, Reach, Reached, Unusable, alert};
+#[cfg(feature = "acme")]
+pub use private::write_private;
 #[cfg(feature = "accept")]
 pub use server::PeerNames;
 pub use server::{
-    Accepted, Acceptor, AcceptorParams, Authorities, ClientPolicy, Hello, Invalid, InvalidPart,
-    MinimumVersion, Refused, ServedCertificate, Tickets, client_cert, client_cert_chain,
+    Accepted, Acceptor, AcceptorParams, Authorities, ChallengeKind, ClientPolicy, Hello, Invalid,
+    InvalidPart, MinimumVersion, Obtained, Refused, ServedCertificate, Tickets, client_cert,
+    client_cert_chain,
 };
+#[cfg(feature = "acme")]
+pub use server::{Challenges, Published};

@@ -597,3 +597,23 @@ fn a_mirror_keeps_the_rules_of_an_entry() {
         "5:31 a mirror gets requests, and `tcp` carries bytes | write `http://`, `h2c://` or `https://`",
     );
 }
+
+#[test]
+fn a_header_for_one_client_is_not_for_connections_of_many() {
+    let of = |to: &str, more: &str| {
+        let text = format!("{more}send-proxy: v2");
+        entry(&text).replace("to: http://users:8080", &format!("to: {to}"))
+    };
+    let wrong = "a connection of HTTP/2 is not one client's";
+    assert_mistake(
+        &of("h2c://users:1", ""),
+        &format!("5:17 {wrong} | write `http://` in `to`, or leave it out"),
+    );
+    assert_mistake(
+        &of("https://users", ""),
+        &format!("5:17 {wrong} | write `tls: {{alpn: [http/1.1]}}`"),
+    );
+    let good = of("https://users", "tls: {alpn: [http/1.1]}\n    ");
+    assert!(document(&good).is_ok(), "{good}");
+    assert!(document(&of("tls://users:1", "")).is_ok());
+}

@@ -165,6 +165,7 @@ ambassador:
     health: off
     balance: p2c
     subset: off
+    send-proxy: off
     pool:
       connections: 1024
       pending: 1024

@@ -1,8 +1,8 @@
 //! The section of the inbound role: its own keys and defaults, and whose mistakes count.
 
 use crate::config::{
-    Document, Errors, Flags, ForwardedField, HostPolicy, Inbound, OrOff, RetryOn, Section,
-    effective,
+    AcmeChallenge, Document, Errors, Flags, ForwardedField, HostPolicy, Inbound, OrOff,
+    ProxyVersion, RetryOn, Section, effective,
 };
 
 fn read(section: Section, text: &str) -> Result<Document, Errors> {
@@ -178,6 +178,44 @@ fn a_certificate_of_flags_is_that_of_each_entry() {
 }
 
 #[test]
+fn headers_of_the_proxy_protocol_come_from_somebody_and_tell_of_one_client() {
+    let document = sidecar(SMALLEST);
+    assert_eq!(web(&document).proxy_protocol, OrOff::Off);
+    assert_eq!(web(&document).send_proxy, OrOff::Off);
+    let more = "    proxy-protocol: {from: [10.0.0.0/8, '::1']}\n    send-proxy: v2\n";
+    let document = sidecar(&format!("{SMALLEST}{more}"));
+    let accepted = web(&document)
+        .proxy_protocol
+        .on()
+        .expect("some are accepted");
+    assert_eq!(accepted.from.len(), 2);
+    assert_eq!(web(&document).send_proxy, OrOff::On(ProxyVersion::V2));
+    let again = sidecar(&effective(&document.config));
+    assert_eq!(again.config, document.config);
+    for (more, said) in [
+        ("proxy-protocol: {from: []}", "nobody could connect"),
+        ("proxy-protocol: {}", "missing key `from`"),
+        (
+            "proxy-protocol: {from: [a]}",
+            "`a` is not a range of addresses",
+        ),
+        ("send-proxy: v3", "unknown value `v3`"),
+        (
+            "to: h2c://localhost:1\n    send-proxy: v1",
+            "a connection of HTTP/2 is not one client's",
+        ),
+    ] {
+        let text = match more.starts_with("to:") {
+            true => SMALLEST.replace("    to: http://localhost:8080\n", ""),
+            false => SMALLEST.to_owned(),
+        };
+        let errors = read(Section::Sidecar, &format!("{text}    {more}\n")).unwrap_err();
+        let said_first = errors.iter().next().map(|error| error.message());
+        assert_eq!(said_first, Some(said), "{more}");
+    }
+}
+
+#[test]
 fn certificates_go_together() {
     for (tls, said) in [
         ("{cert: a}", "a certificate and its key go together"),
@@ -208,4 +246,106 @@ fn certificates_go_together() {
     ));
     let again = sidecar(&effective(&document.config));
     assert_eq!(again.config, document.config);
+}
+
+/// An entry that obtains its certificate, with these further keys.
+fn obtaining(names: &str, more: &str) -> String {
+    format!("{SMALLEST}    tls: {{acme: {{names: {names}, folder: /a{more}}}}}\n")
+}
+
+#[test]
+fn a_certificate_that_is_obtained_needs_little() {
+    let text = obtaining("[shop.example.com]", ", terms: agreed");
+    let document = sidecar(&text);
+    let tls = web(&document).tls.as_ref().expect("TLS");
+    let acme = tls.acme.as_ref().expect("ACME");
+    assert_eq!(
+        acme.directory,
+        "https://acme-v02.api.letsencrypt.org/directory"
+    );
+    assert_eq!(acme.challenge, AcmeChallenge::TlsAlpn01);
+    assert!(acme.contact.is_empty() && acme.ca.is_none());
+    let again = sidecar(&effective(&document.config));
+    assert_eq!(again.config, document.config);
+    // Port 80 is that of an entry beside.
+    let plain = "  plain: {listen: :80, to: http://localhost:8080}\n";
+    let by_request = obtaining("[a.test, b.test]", ", terms: agreed, challenge: http-01");
+    sidecar(&format!("{by_request}{plain}"));
+    // It may stand beside certificates that are brought.
+    let both = text.replace("tls: {acme", "tls: {folder: /b, acme");
+    sidecar(&both);
+}
+
+const AGREED: &str = ", terms: agreed";
+
+#[test]
+fn names_that_no_authority_would_certify_are_told_before_it_is_asked() {
+    let many = format!("[{}]", vec!["a.test"; 101].join(", "));
+    for (names, said) in [
+        (
+            "['*.a.test']",
+            "`*.a.test` is a wildcard, which takes a challenge in DNS",
+        ),
+        (
+            "[192.0.2.1]",
+            "`192.0.2.1` is an address, and certificates are obtained for names",
+        ),
+        ("[a.test.]", "`a.test.` is not a host name in lower case"),
+        ("[A.test]", "`A.test` is not a host name in lower case"),
+        ("['a b']", "`a b` is not a host name in lower case"),
+        ("[a.test, a.test]", "`a.test` is there twice"),
+        ("[]", "a certificate bears 1 to 100 names"),
+        (&many, "a certificate bears 1 to 100 names"),
+    ] {
+        says(&obtaining(names, AGREED), said);
+    }
+}
+
+#[test]
+fn what_else_would_keep_a_certificate_from_being_obtained_is_told_too() {
+    for (more, said) in [
+        ("", "the authority's terms of service are not agreed to"),
+        (
+            ", terms: agreed, contact: ['ops@a.test']",
+            "`ops@a.test` is not an address that can be written to",
+        ),
+        (
+            ", terms: agreed, contact: ['mailto:a@b?cc=c']",
+            "`mailto:a@b?cc=c` is not an address that can be written to",
+        ),
+        (
+            ", terms: agreed, directory: 'http://acme.test/dir'",
+            "`http://acme.test/dir` is not a URL of `https`",
+        ),
+        (
+            ", terms: agreed, challenge: http-01",
+            "`http-01` comes without TLS, and no entry of HTTP is without `tls`",
+        ),
+        (", terms: agreed, banana: 1", "unknown key `banana`"),
+    ] {
+        says(&obtaining("[a.test]", more), said);
+    }
+    for (text, said) in [
+        (obtaining("[a.test]", ", terms: yes"), "terms"),
+        (
+            obtaining("[a.test]", ", terms: agreed, challenge: dns-01"),
+            "dns-01",
+        ),
+        (
+            obtaining("[a.test]", AGREED).replace(", folder: /a", ""),
+            "folder",
+        ),
+    ] {
+        let errors = read(Section::Sidecar, &text).unwrap_err();
+        assert!(errors.to_string().contains(said), "{errors}");
+    }
+}
+
+/// Whether that is among what is said of the text, at the line of `tls`.
+#[track_caller]
+fn says(text: &str, said: &str) {
+    let errors = read(Section::Sidecar, text).unwrap_err();
+    let all: Vec<&str> = errors.iter().map(|error| error.message()).collect();
+    assert!(all.contains(&said), "{all:?} {said}");
+    assert!(errors.to_string().contains("remora.yaml:5:"), "{errors}");
 }

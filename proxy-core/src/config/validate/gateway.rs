@@ -19,6 +19,7 @@ impl Check<'_> {
         }
         let off = ", or `off` for no limit";
         self.limit(&at, &["timeout", "idle"], &gateway.timeout.idle, off);
+        self.proxy_protocol(&at, &gateway.proxy_protocol);
         self.max_headers(&at, gateway.max_headers);
         for (host, to) in &gateway.passthrough {
             self.passthrough(&[&at[..], &["passthrough", host]].concat(), to);
@@ -134,6 +135,7 @@ impl Check<'_> {
             ("balance", route.balance != none.balance),
             ("subset", route.subset != none.subset),
             ("pool", route.pool != none.pool),
+            ("send-proxy", route.send_proxy != none.send_proxy),
         ] {
             if is_set {
                 let message = format!("`{key}` is about an upstream, and this route has none");

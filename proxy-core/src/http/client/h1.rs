@@ -17,10 +17,10 @@ use super::streaming::{Streaming, part};
 use super::target::Target;
 use crate::body::{Body, End, Watch};
 use crate::fault::{Fault, Reason};
-use crate::http::expect::Gate;
 use crate::http::http1::{Failed, ResponseHead, Sending, Wire};
 use crate::net::Stream;
-use crate::telemetry::Carried;
+use crate::net::proxy_protocol::Ends;
+use crate::telemetry::{Carried, Exchange};
 use crate::tls::Offer;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -35,6 +35,10 @@ const STALE: u32 = 2;
 
 /// Sweeps, and so seconds, for which connections are not reused after that.
 const SUSPICION: u64 = 10;
+
+/// Sweeps that a connection may be idle through which is for one client alone: that may be gone, and upstreams of a
+/// few threads have none left for connections without a request.
+const OF_ONE: u64 = 5;
 
 /// The connections to one endpoint.
 #[derive(Debug)]
@@ -96,6 +100,8 @@ pub(super) struct Connection {
     idle: u64,
     /// Whether it served a request already.
     pub(super) reused: bool,
+    /// Between whom it is, where the upstream was told: for nobody else's requests.
+    ends: Option<Ends>,
     place: Place,
 }
 
@@ -135,32 +141,43 @@ impl Pool {
         }
     }
 
-    /// An idle connection, if there is one that will do.
-    pub(super) fn idle(&self, reuse: Reuse) -> Option<Box<Connection>> {
-        self.pop_idle(&mut self.state.lock(), reuse)
+    /// Between whom a connection is to be that carries this exchange.
+    pub(super) fn ends(&self, exchange: Option<&Exchange>) -> Option<Ends> {
+        self.target.ends(exchange)
     }
 
-    /// A connection that is ready to send.
-    pub(super) async fn take(self: &Arc<Self>, reuse: Reuse) -> Result<Box<Connection>, Fault> {
-        match self.claim(reuse) {
+    /// An idle connection between `ends`, if there is one that will do.
+    pub(super) fn idle(&self, reuse: Reuse, ends: Option<Ends>) -> Option<Box<Connection>> {
+        self.pop_idle(&mut self.state.lock(), reuse, ends)
+    }
+
+    /// A connection between `ends` that is ready to send.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        reuse: Reuse,
+        ends: Option<Ends>,
+    ) -> Result<Box<Connection>, Fault> {
+        match self.claim(reuse, ends) {
             Claim::Got(Handed::Connection(connection)) => Ok(connection),
-            Claim::Got(Handed::Place(place)) => self.open(place).await,
+            Claim::Got(Handed::Place(place)) => self.open(place, ends).await,
             Claim::Full => Err(self.full()),
             Claim::Wait(receiver) => match receiver.await {
-                Ok(Handed::Connection(connection)) if reuse == Reuse::None => {
+                Ok(Handed::Connection(connection))
+                    if reuse == Reuse::None || connection.ends != ends =>
+                {
                     let Connection { place, .. } = *connection;
-                    self.open(place).await
+                    self.open(place, ends).await
                 }
                 Ok(Handed::Connection(connection)) => Ok(connection),
-                Ok(Handed::Place(place)) => self.open(place).await,
+                Ok(Handed::Place(place)) => self.open(place, ends).await,
                 Err(_) => Err(self.full()),
             },
         }
     }
 
-    fn claim(self: &Arc<Self>, reuse: Reuse) -> Claim {
+    fn claim(self: &Arc<Self>, reuse: Reuse, ends: Option<Ends>) -> Claim {
         let mut state = self.state.lock();
-        if let Some(connection) = self.pop_idle(&mut state, reuse) {
+        if let Some(connection) = self.pop_idle(&mut state, reuse, ends) {
             return Claim::Got(Handed::Connection(connection));
         }
         if state.open < self.target.params.connections {
@@ -220,18 +237,21 @@ impl Pool {
         &self,
         state: &mut parking_lot::MutexGuard<'_, State>,
         reuse: Reuse,
+        ends: Option<Ends>,
     ) -> Option<Box<Connection>> {
         if reuse == Reuse::None {
             return None;
         }
-        while let Some(mut connection) = state.idle.pop() {
+        // The last one, where the upstream is not told for whom a connection is: then all will do.
+        while let Some(at) = state.idle.iter().rposition(|idle| idle.ends == ends) {
+            let mut connection = state.idle.remove(at);
             if !connection.wire.is_open() {
                 parking_lot::MutexGuard::unlocked(state, || drop(connection));
                 continue;
             }
             if reuse == Reuse::Recent && state.sweeps - connection.parked > FRESH {
                 // Those below it have been idle for longer still.
-                state.idle.push(connection);
+                state.idle.insert(at, connection);
                 return None;
             }
             return Some(connection);
@@ -254,18 +274,24 @@ impl Pool {
         Fault::unseen(Reason::ConnectionLimitReached, detail)
     }
 
-    async fn open(self: &Arc<Self>, place: Place) -> Result<Box<Connection>, Fault> {
-        let stream = self.target.connect(Offer::Http1).await?;
-        Ok(self.connection(stream, place))
+    async fn open(
+        self: &Arc<Self>,
+        place: Place,
+        ends: Option<Ends>,
+    ) -> Result<Box<Connection>, Fault> {
+        let stream = self.target.connect(Offer::Http1, ends).await?;
+        Ok(self.connection(stream, place, ends))
     }
 
-    fn connection(&self, stream: Stream, place: Place) -> Box<Connection> {
+    fn connection(&self, stream: Stream, place: Place, ends: Option<Ends>) -> Box<Connection> {
+        let idle = sweeps(self.target.params.idle);
         Box::new(Connection {
             wire: Wire::new(stream, self.target.params.max_headers),
             opened: Instant::now(),
             parked: 0,
-            idle: sweeps(self.target.params.idle),
+            idle: ends.map_or(idle, |_| idle.min(OF_ONE)),
             reused: false,
+            ends,
             place,
         })
     }
@@ -274,7 +300,7 @@ impl Pool {
     pub(super) fn adopt(self: &Arc<Self>, stream: Stream) {
         let mut state = self.state.lock();
         state.open += 1;
-        let mut connection = self.connection(stream, Place(Arc::downgrade(self)));
+        let mut connection = self.connection(stream, Place(Arc::downgrade(self)), None);
         connection.parked = state.sweeps;
         match state.next_waiting() {
             Some(next) => {
@@ -354,10 +380,10 @@ impl Sent {
     pub(super) fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        gate: Option<&Gate>,
+        interim: impl Fn(Response<()>),
     ) -> Poll<Result<ResponseHead, Failed>> {
-        let open = || gate.into_iter().for_each(Gate::open);
-        self.sending.poll_head(&mut self.connection.wire, cx, open)
+        let wire = &mut self.connection.wire;
+        self.sending.poll_head(wire, cx, interim)
     }
 
     /// Binds the connection to the response, and gives it back once that is over, which may be now.

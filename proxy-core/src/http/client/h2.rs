@@ -83,7 +83,7 @@ impl Pool {
                 let detail = format!("all streams to {} are taken", self.target.address());
                 return Err(Fault::unseen(Reason::ConnectionLimitReached, detail));
             }
-            let stream = self.target.connect(Offer::Http2).await?;
+            let stream = self.target.connect(Offer::Http2, None).await?;
             let connection = Arc::new(self.shake(stream).await?);
             connection.streams.fetch_add(1, Relaxed);
             self.open.lock().push(Arc::clone(&connection));

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower::Service;
 
 use super::h1::{Reuse, Sent};
@@ -21,6 +21,7 @@ use crate::body::Body;
 use crate::fault::Fault;
 use crate::http::expect::Gate;
 use crate::http::http1::Failed;
+use crate::http::interim::interim;
 use crate::telemetry::{Carried, EntryCounters, Exchange};
 use crate::tls::Reach;
 
@@ -221,20 +222,25 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
     } else {
         Reuse::Recent
     };
+    let ends = pool.ends(carried.exchange());
+    let before = Before {
+        exchange: carried.exchange().cloned(),
+        gate,
+    };
     let (shared, pool) = (Arc::clone(shared), Arc::clone(pool));
-    while let Some(connection) = pool.idle(reuse) {
+    while let Some(connection) = pool.idle(reuse, ends) {
         match connection.send(carried) {
-            Ok(sent) => return Box::pin(Answering::new(shared, pool, sent, gate)),
+            Ok(sent) => return Box::pin(Answering::new(shared, pool, sent, before)),
             // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
             Err(unsent) => carried = unsent.carried,
         }
     }
     Box::pin(async move {
         loop {
-            let connection = pool.take(reuse).await?;
+            let connection = pool.take(reuse, ends).await?;
             let reused = connection.reused;
             match connection.send(carried) {
-                Ok(sent) => return Answering::new(shared, pool, sent, gate).await,
+                Ok(sent) => return Answering::new(shared, pool, sent, before).await,
                 Err(unsent) if reused => carried = unsent.carried,
                 Err(unsent) => return Err(error::unsent_http1(&shared.address, unsent.error)),
             }
@@ -247,17 +253,37 @@ struct Answering {
     shared: Arc<Shared>,
     pool: Arc<h1::Pool>,
     sent: Option<Sent>,
+    before: Before,
+}
+
+/// Who hears of what comes before the response.
+struct Before {
+    /// Waits for a 100.
     gate: Option<Gate>,
+    exchange: Option<Exchange>,
+}
+
+impl Before {
+    fn interim(&self, response: Response<()>) {
+        match (&self.gate, &self.exchange) {
+            // Between us and the upstream, whoever has asked for it: what the client waits for is told by us.
+            (gate, _) if response.status() == StatusCode::CONTINUE => {
+                gate.iter().for_each(Gate::open);
+            }
+            (_, Some(exchange)) => exchange.tell_early(|| interim(response)),
+            _ => {}
+        }
+    }
 }
 
 impl Answering {
-    fn new(shared: Arc<Shared>, pool: Arc<h1::Pool>, sent: Sent, gate: Option<Gate>) -> Self {
+    fn new(shared: Arc<Shared>, pool: Arc<h1::Pool>, sent: Sent, before: Before) -> Self {
         shared.counters.tries.fetch_add(1, Relaxed);
         Self {
             shared,
             pool,
             sent: Some(sent),
-            gate,
+            before,
         }
     }
 }
@@ -270,14 +296,15 @@ impl Future for Answering {
         let Some(sent) = &mut this.sent else {
             return Poll::Pending;
         };
-        let head = ready!(sent.poll_head(cx, this.gate.as_ref()));
+        let before = &this.before;
+        let head = ready!(sent.poll_head(cx, |response| before.interim(response)));
         let Some(sent) = this.sent.take() else {
             return Poll::Pending;
         };
         let failed = match head {
             Ok(head) => {
                 let mut response = sent.bind(&this.pool, head);
-                if let Some(gate) = this.gate.take() {
+                if let Some(gate) = this.before.gate.take() {
                     gate.answered(&mut response);
                 }
                 return Poll::Ready(Ok(response));

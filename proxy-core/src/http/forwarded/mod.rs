@@ -10,11 +10,10 @@
 //! It does not read the fields: who is an endpoint's `hash: source`, or who is logged, is the peer.
 
 mod fields;
-mod network;
 mod service;
 #[cfg(test)]
 mod tests;
 
+pub use crate::net::Network;
 pub(super) use fields::{is_claim, is_client_cert, is_read_as};
-pub use network::Network;
 pub use service::{Forward, ForwardLayer, Params};

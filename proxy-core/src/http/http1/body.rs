@@ -32,6 +32,8 @@ pub(super) struct Downstream {
     pub(super) incoming: Incoming,
     /// What is left to be written of a 100; it is written when the body is first asked for.
     proceed: &'static [u8],
+    /// Interim responses that are being written.
+    early: Option<Box<Early>>,
     /// Who waits for the body to be over: the connection.
     pub(super) waiting: Option<Waker>,
     /// Who reads the body, while it waits for more.
@@ -40,6 +42,13 @@ pub(super) struct Downstream {
     reader: u64,
     /// Whether that reader is gone.
     abandoned: bool,
+}
+
+/// Interim responses, of which `written` bytes are gone.
+#[derive(Debug)]
+struct Early {
+    heads: Vec<u8>,
+    written: usize,
 }
 
 /// The body of the current request.
@@ -62,6 +71,7 @@ impl Downstream {
             buffer: Buffer::default(),
             incoming: Incoming::Over,
             proceed: &[],
+            early: None,
             waiting: None,
             reading: None,
             reader: 0,
@@ -89,12 +99,56 @@ impl Downstream {
     }
 
     /// The final response begins: a 100 is too late now, except for the rest of one that was begun,
-    /// which must go first. True if one was still due.
-    pub(super) fn answered(&mut self) -> (&'static [u8], bool) {
+    /// which goes to `out` first, and then what is left of other interim responses. True if a 100 was still due.
+    pub(super) fn answered(&mut self, out: &mut Vec<u8>) -> bool {
         let open = matches!(self.incoming, Incoming::Open(_));
-        match std::mem::take(&mut self.proceed) {
-            CONTINUE => (&[], open),
-            rest => (rest, false),
+        let due = match std::mem::take(&mut self.proceed) {
+            CONTINUE => open,
+            rest => {
+                out.extend_from_slice(rest);
+                false
+            }
+        };
+        if let Some(early) = self.early.take() {
+            out.extend_from_slice(&early.heads[early.written..]);
+        }
+        due
+    }
+
+    /// Writes interim responses, those that `told` returns too, until there are none or the client takes no more.
+    /// Fails when it is gone. What waits is bounded: `told` is asked when all before is written.
+    pub(super) fn poll_early(
+        &mut self,
+        told: impl Fn() -> Vec<u8>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let early = match &mut self.early {
+                Some(early) => early,
+                none => {
+                    let heads = told();
+                    if heads.is_empty() {
+                        return Poll::Ready(Ok(()));
+                    }
+                    none.insert(Box::new(Early { heads, written: 0 }))
+                }
+            };
+            if self.proceed != CONTINUE {
+                // The rest of a 100 that was begun.
+                while !self.proceed.is_empty() {
+                    let written = ready!(Pin::new(&mut self.stream).poll_write(cx, self.proceed))?;
+                    self.proceed = &self.proceed[written..];
+                }
+            }
+            while early.written < early.heads.len() {
+                let rest = &early.heads[early.written..];
+                match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    written => early.written += written,
+                }
+            }
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.early = None;
         }
     }
 
@@ -157,6 +211,11 @@ impl Downstream {
                     self.end(Incoming::Malformed);
                     return Poll::Ready(Some(Err(cut(what))));
                 }
+            }
+            if !self.proceed.is_empty()
+                && let Err(error) = ready!(self.poll_early(Vec::new, cx))
+            {
+                return Poll::Ready(Some(Err(self.lost(error))));
             }
             while !self.proceed.is_empty() {
                 match ready!(Pin::new(&mut self.stream).poll_write(cx, self.proceed)) {

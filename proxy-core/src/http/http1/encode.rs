@@ -210,7 +210,16 @@ pub(super) fn response(
     (Encoder::new(length, asked.trailers), keep_alive)
 }
 
-fn status_line(out: &mut Vec<u8>, response: &Response<Body>, version: Version) {
+/// The head of an interim response, which is all that there is of it.
+pub(in crate::http) fn interim(response: &Response<()>) -> Vec<u8> {
+    let mut head = Vec::with_capacity(256);
+    status_line(&mut head, response, Version::HTTP_11);
+    fields(&mut head, response.headers(), None, true);
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+fn status_line<B>(out: &mut Vec<u8>, response: &Response<B>, version: Version) {
     out.extend_from_slice(if version == Version::HTTP_10 {
         b"HTTP/1.0 "
     } else {

@@ -22,6 +22,7 @@ mod tests;
 mod upgrade;
 mod upstream;
 
+pub(super) use encode::interim;
 pub(super) use head::ResponseHead;
 pub(super) use server::{Ended, Settings, serve};
 pub(super) use upgrade::Handover;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::{CONNECTION, TE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
@@ -170,7 +170,7 @@ where
                         pump: respond(this.wire, this.connection, this.current, response),
                     },
                     Poll::Pending => {
-                        ready!(this.wire.lock().poll_gone(cx));
+                        ready!(poll_meanwhile(this.wire, this.connection, cx));
                         return well;
                     }
                 },
@@ -256,6 +256,8 @@ fn request(
         *request.body_mut() = Body::boxed(RequestBody::new(wire));
     }
     begin(connection, &mut request);
+    // Older clients may take an interim response for the final one.
+    connection.take_early(asked.version == Version::HTTP_11);
     let mut handover = None;
     if head.framed.upgrade {
         let (sender, receiver) = Handover::later();
@@ -270,6 +272,15 @@ fn request(
         keep_alive: false,
     };
     (request, current)
+}
+
+/// Ready when the client is gone. Until then it gets what the upstream says before its response.
+fn poll_meanwhile(wire: &Shared, connection: &Connection, cx: &mut Context<'_>) -> Poll<()> {
+    let mut downstream = wire.lock();
+    match downstream.poll_early(|| connection.told_early(), cx) {
+        Poll::Ready(Err(_)) => Poll::Ready(()),
+        _ => downstream.poll_gone(cx),
+    }
 }
 
 /// Begins to write the response.
@@ -289,10 +300,12 @@ fn respond(
         response.headers_mut().insert(CONNECTION, close);
     }
     // A client that was never told to send its body may send it or not: what follows is in doubt.
-    let (proceed, due) = wire.lock().answered();
-    asked.keep_alive &= !due;
     let mut out = Outbox::default();
-    out.join(|joined| joined.extend_from_slice(proceed));
+    out.join(|joined| {
+        asked.keep_alive &= !wire.lock().answered(joined);
+        joined.extend_from_slice(&connection.told_early());
+    });
+    connection.take_early(false);
     let (encoder, keep_alive) = encode::response(&response, asked, &mut out);
     if let Some(current) = current {
         current.keep_alive = keep_alive;

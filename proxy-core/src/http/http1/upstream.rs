@@ -7,7 +7,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::buffer::Buffer;
@@ -97,6 +97,7 @@ impl Wire {
         Ok(Sending {
             method: request.method().clone(),
             scan: Scan::default(),
+            heard: false,
             upload: Upload {
                 pump: Pump::new(encoder, out, body),
                 broken: None,
@@ -120,17 +121,20 @@ fn is_interim(status: StatusCode) -> bool {
 pub(in crate::http) struct Sending {
     method: Method,
     scan: Scan,
+    /// Whether an interim response came: the upstream has the request.
+    heard: bool,
     upload: Upload,
 }
 
 impl Sending {
-    /// Goes on sending and waits for the head of the response. `proceed` is called when the upstream
-    /// asks for the body. An upstream that takes no more of it may have answered.
+    /// Goes on sending and waits for the head of the response. `interim` gets those that come before: the
+    /// upstream asks for the body, or has something to say early. An upstream that takes no more of the body may
+    /// have answered.
     pub(in crate::http) fn poll_head(
         &mut self,
         wire: &mut Wire,
         cx: &mut Context<'_>,
-        proceed: impl Fn(),
+        interim: impl Fn(Response<()>),
     ) -> Poll<Result<ResponseHead, Failed>> {
         if let Poll::Ready(Err(fault)) = self.upload.poll(&mut wire.stream, cx) {
             return Poll::Ready(Err(Failed::Body(fault)));
@@ -139,9 +143,8 @@ impl Sending {
             if !wire.buffer.is_empty() {
                 match wire.take_head(&mut self.scan, &self.method)? {
                     Some(head) if is_interim(head.response.status()) => {
-                        if head.response.status() == StatusCode::CONTINUE {
-                            proceed();
-                        }
+                        self.heard = true;
+                        interim(head.response);
                         continue;
                     }
                     Some(head) => return Poll::Ready(Ok(head)),
@@ -154,7 +157,8 @@ impl Sending {
                 Ok(_) => continue,
                 Err(error) => error,
             };
-            let (sent, begun) = (self.upload.pump.has_begun(), !wire.buffer.is_empty());
+            let begun = self.heard || !wire.buffer.is_empty();
+            let sent = self.upload.pump.has_begun();
             // An alert says more than that nothing could be written any more.
             let cause = match self.upload.broken.take() {
                 Some(broken) if tls::alert(&cause).is_none() => broken,

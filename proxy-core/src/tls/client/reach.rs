@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use super::{Connector, Offer};
 use crate::address::Address;
 use crate::fault::{Fault, Reason};
+use crate::net::proxy_protocol::{Ends, Version, encode};
 use crate::net::{Stream, connect, connect_unix};
 use crate::telemetry::EntryCounters;
 
@@ -18,6 +20,7 @@ use crate::telemetry::EntryCounters;
 pub struct Reach {
     address: Address,
     tls: Option<(Arc<Connector>, ServerName<'static>)>,
+    introducing: Option<Version>,
 }
 
 /// A connection that was made.
@@ -38,7 +41,19 @@ impl Reach {
         Self {
             address: address.clone(),
             tls,
+            introducing: None,
         }
+    }
+
+    /// The same, where each connection begins with a header of the PROXY protocol, before TLS.
+    pub fn introducing(mut self, version: Option<Version>) -> Self {
+        self.introducing = version;
+        self
+    }
+
+    /// Whether connections begin with a header, and so are each for one client alone.
+    pub fn introduces(&self) -> bool {
+        self.introducing.is_some()
     }
 
     /// Where it leads.
@@ -51,14 +66,22 @@ impl Reach {
         self.tls.is_some()
     }
 
-    /// Connects, and shakes hands, within `limit`. Every fault is one before anything was sent.
-    pub async fn connect(&self, offer: Offer, limit: Duration) -> Result<Reached, Fault> {
+    /// Connects, and shakes hands, within `limit`. Every fault is one before anything was sent. `ends` is what a
+    /// header says, if there is to be one: between whom the connection is that this one is for, or none of our own.
+    pub async fn connect(
+        &self,
+        offer: Offer,
+        limit: Duration,
+        ends: Option<Ends>,
+    ) -> Result<Reached, Fault> {
         let (address, connector, name) = match (&self.address, &self.tls) {
             (Address::Tcp(address), None) => {
-                return connect(*address, limit).await.map(Reached::Plain);
+                let tcp = self.begin(connect(*address, limit).await?, ends).await?;
+                return Ok(Reached::Plain(tcp));
             }
             (Address::Unix(path), None) => {
-                return connect_unix(path, limit).await.map(Reached::Local);
+                let local = self.begin(connect_unix(path, limit).await?, ends).await?;
+                return Ok(Reached::Local(local));
             }
             (Address::Unix(_), Some(_)) => {
                 let detail = format!("no TLS is spoken over {}", self.address);
@@ -67,7 +90,7 @@ impl Reach {
             (Address::Tcp(address), Some((connector, name))) => (*address, connector, name),
         };
         let both = async {
-            let tcp = connect(address, limit).await?;
+            let tcp = self.begin(connect(address, limit).await?, ends).await?;
             let secured = connector.secure(tcp, name.clone(), offer, address).await?;
             if offer == Offer::Http2 && secured.get_ref().1.alpn_protocol() != Some(b"h2") {
                 let detail = format!("{address} does not agree to HTTP/2");
@@ -82,6 +105,21 @@ impl Reach {
                 Err(Fault::unseen(Reason::ConnectionTimeout, detail))
             }
         }
+    }
+
+    /// Writes the header on a new connection, where there is to be one. A socket that is new takes it whole.
+    async fn begin<T>(&self, mut stream: T, ends: Option<Ends>) -> Result<T, Fault>
+    where
+        T: AsyncWrite + Unpin,
+    {
+        if let Some(version) = self.introducing {
+            let header = encode(version, ends.as_ref());
+            stream.write_all(&header).await.map_err(|error| {
+                let detail = format!("{} closed the connection at once", self.address);
+                Fault::unseen(Reason::ConnectionTerminated, detail).because(error)
+            })?;
+        }
+        Ok(stream)
     }
 }
 

@@ -12,12 +12,14 @@ use tokio::net::TcpStream;
 use tokio_rustls::{StartHandshake, TlsStream};
 
 use super::certificate::ServedCertificate;
+#[cfg(feature = "acme")]
+use super::challenged;
 use super::expiry::Expiry;
 use super::hello::Hello;
 use super::invalid::Invalid;
 use super::keys::{Keys, SharedKeys};
 use super::names::normal;
-use super::params::{AcceptorParams, Tickets};
+use super::params::{AcceptorParams, Obtained, Tickets};
 use super::policies::{self, Policies, Policy};
 use super::refused::Refused;
 use super::turned::{Turned, within};
@@ -58,9 +60,10 @@ impl Accepted {
 impl Acceptor {
     /// Reads the files.
     pub fn new(params: AcceptorParams) -> Result<Self, Invalid> {
+        params.obtained.as_ref().map_or(Ok(()), Obtained::check)?;
         let first = params.sources().prints();
         let keys = policies::keys(&params.tickets)?.map(Arc::new);
-        let policies = Policies::load(&params, keys.as_ref())?;
+        let policies = Policies::load(&params, keys.as_ref(), None)?;
         Ok(Self {
             current: ArcSwap::from_pointee(policies),
             params,
@@ -89,7 +92,8 @@ impl Acceptor {
             Tickets::Shared(file) => Some(SharedKeys::load(file)?),
             _ => None,
         };
-        let policies = Policies::load(&self.params, self.keys.as_ref())?;
+        let former = self.current.load();
+        let policies = Policies::load(&self.params, self.keys.as_ref(), Some(&former))?;
         if let (Some(keys), Some(shared)) = (&self.keys, shared) {
             keys.replace(shared);
         }
@@ -103,7 +107,10 @@ impl Acceptor {
         let tick = || {
             let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
             let served = self.certificates();
-            expiry.warn(entry, &served, now);
+            // Of what is obtained, whoever obtains it tells how that goes.
+            let obtained = self.params.obtained.as_ref().map(|one| &one.file);
+            let lasting = served.iter().filter(|one| Some(&one.file) != obtained);
+            expiry.warn(entry, &lasting.cloned().collect::<Vec<_>>(), now);
             if expiry.has_begun(&served, now) {
                 // What cannot be read now is told when the files change.
                 let _ = self.reload();
@@ -134,9 +141,18 @@ impl Acceptor {
     }
 
     async fn shake(&self, hello: Hello) -> Result<Accepted, Turned> {
+        #[cfg(feature = "acme")]
+        if challenged::is_challenge(&hello)
+            && let Some(answers) = self.params.obtained.as_ref().and_then(Obtained::answers)
+        {
+            return Err(challenged::answer(hello, &answers).await);
+        }
         let (name, policy, config) = {
             let policies = self.current.load();
             let name = hello.server_name();
+            if policies.store.awaits(name) {
+                return Err(hello.refuse_awaited());
+            }
             if policies.store.refuses(name) {
                 return Err(hello.refuse_name());
             }

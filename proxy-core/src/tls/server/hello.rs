@@ -20,6 +20,9 @@ const MOST_BYTES: usize = 16 * 1024;
 /// Alerts (RFC 8446, 6).
 const HANDSHAKE_FAILURE: u8 = 40;
 const PROTOCOL_VERSION: u8 = 70;
+const INTERNAL_ERROR: u8 = 80;
+#[cfg(feature = "acme")]
+const NO_APPLICATION_PROTOCOL: u8 = 120;
 const UNRECOGNIZED_NAME: u8 = 112;
 
 /// A connection of which the first message was read.
@@ -119,6 +122,25 @@ impl Hello {
         let detail = "no certificate whose signature the client can verify";
         let refused = Refused::new(HandshakeResult::NoSharedCipher, detail);
         self.turn_away(refused, HANDSHAKE_FAILURE)
+    }
+
+    /// Tells the client that there is no certificate for its name yet.
+    pub(super) fn refuse_awaited(self) -> Turned {
+        let detail = match &self.name {
+            Some(name) => format!("the certificate for {name:.253} is yet to be obtained"),
+            None => "the certificate is yet to be obtained".to_owned(),
+        };
+        let refused = Refused::new(HandshakeResult::Awaited, detail);
+        self.turn_away(refused, INTERNAL_ERROR)
+    }
+
+    /// Tells an authority that no challenge is expected for its name.
+    #[cfg(feature = "acme")]
+    pub(super) fn refuse_challenge(self) -> Turned {
+        let name = self.name.as_deref().unwrap_or_default();
+        let detail = format!("there is no challenge to answer for {name:.253}");
+        let refused = Refused::new(HandshakeResult::NoSharedProtocol, detail);
+        self.turn_away(refused, NO_APPLICATION_PROTOCOL)
     }
 
     /// Sends a fatal alert, before there is a session that could.

@@ -25,6 +25,8 @@ pub enum InvalidPart {
     Host,
     /// The keys of tickets.
     Tickets,
+    /// A certificate that is to be obtained.
+    Acme,
 }
 
 /// What cannot be used, and why.

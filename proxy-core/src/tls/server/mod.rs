@@ -9,6 +9,10 @@ mod absent;
 mod acceptor;
 #[cfg(feature = "accept")]
 mod certificate;
+#[cfg(feature = "acme")]
+mod challenged;
+#[cfg(feature = "acme")]
+mod challenges;
 #[cfg(feature = "accept")]
 mod clients;
 #[cfg(feature = "accept")]
@@ -20,6 +24,8 @@ mod invalid;
 mod keys;
 #[cfg(feature = "accept")]
 mod names;
+#[cfg(feature = "accept")]
+mod obtained;
 #[cfg(feature = "accept")]
 mod pairs;
 mod params;
@@ -48,10 +54,14 @@ pub use absent::{
 pub use acceptor::{Accepted, Acceptor};
 #[cfg(feature = "accept")]
 pub use certificate::ServedCertificate;
+#[cfg(feature = "acme")]
+pub use challenges::{Challenges, Published};
 #[cfg(feature = "accept")]
 pub use hello::Hello;
 pub use invalid::{Invalid, InvalidPart};
-pub use params::{AcceptorParams, Authorities, ClientPolicy, MinimumVersion, Tickets};
+pub use params::{
+    AcceptorParams, Authorities, ChallengeKind, ClientPolicy, MinimumVersion, Obtained, Tickets,
+};
 #[cfg(feature = "accept")]
 pub use peer::{PeerNames, client_cert, client_cert_chain};
 #[cfg(feature = "accept")]

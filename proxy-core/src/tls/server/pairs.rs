@@ -26,7 +26,7 @@ pub(super) fn found(params: &AcceptorParams) -> Result<Vec<Pair>, Invalid> {
         }
         pairs.extend(found);
     }
-    if pairs.is_empty() {
+    if pairs.is_empty() && params.obtained.is_none() {
         let bad = Bad {
             message: "there is no certificate".to_owned(),
             help: "name a certificate and its key, or a folder of pairs",

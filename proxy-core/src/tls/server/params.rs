@@ -15,6 +15,8 @@ pub struct AcceptorParams {
     /// Folders with pairs: `NAME.crt` or `NAME.pem` with `NAME.key` beside it, or `NAME.pem` that
     /// holds both. What has no key is passed over. They come after `pairs`, by name.
     pub folders: Vec<PathBuf>,
+    /// A certificate that is obtained while this runs; it comes after those of `folders`.
+    pub obtained: Option<Obtained>,
     /// Whether clients are refused that ask for no name, or for one that no certificate bears.
     pub strict: bool,
     /// The oldest version of TLS that is spoken.
@@ -35,6 +37,7 @@ impl Default for AcceptorParams {
         Self {
             pairs: Vec::new(),
             folders: Vec::new(),
+            obtained: None,
             strict: false,
             minimum: MinimumVersion::default(),
             alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -43,6 +46,27 @@ impl Default for AcceptorParams {
             tickets: Tickets::default(),
         }
     }
+}
+
+/// A certificate that is obtained, and renewed, while this runs, by whoever writes its file (the feature `acme`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obtained {
+    /// The file with the certificate, its chain and its key, in PEM. It need not be there yet: what cannot be used
+    /// is left out, and what was in use before stays.
+    pub file: PathBuf,
+    /// The names that it is for, in lower case. Clients that ask for one of them before it is there are refused.
+    pub names: Vec<String>,
+    /// The folder that holds answers to challenges; none where handshakes answer none.
+    pub challenges: Option<PathBuf>,
+}
+
+/// How an ACME authority sees that a name leads here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChallengeKind {
+    /// By a request for a token (RFC 8555, 8.3).
+    Http01,
+    /// By a handshake for a name (RFC 8737).
+    TlsAlpn01,
 }
 
 /// The oldest version of TLS that is spoken. There is none before 1.2.
@@ -125,6 +149,7 @@ impl AcceptorParams {
             Tickets::Shared(file) => Some(file),
             _ => None,
         };
+        let pairs = pairs.chain(self.obtained.iter().map(|one| &one.file));
         let files = pairs.chain(policies.flat_map(ClientPolicy::files));
         Sources {
             files: files.chain(keys).cloned().collect(),

@@ -62,15 +62,21 @@ fn is_chacha(suite: &SupportedCipherSuite) -> bool {
 }
 
 impl Policies {
-    /// Reads all files, apart from those of tickets.
-    pub(super) fn load(params: &AcceptorParams, keys: Option<&Arc<Keys>>) -> Result<Self, Invalid> {
+    /// Reads all files, apart from those of tickets. What is in `former` stands in for a certificate that is
+    /// obtained while this runs.
+    pub(super) fn load(
+        params: &AcceptorParams,
+        keys: Option<&Arc<Keys>>,
+        former: Option<&Self>,
+    ) -> Result<Self, Invalid> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let now = UnixTime::now().as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let former = former.map(|former| &*former.store);
         let maker = Maker {
             params,
             keys,
-            store: Arc::new(Store::load(params, &provider, now)?),
+            store: Arc::new(Store::load(params, &provider, now, former)?),
             provider,
         };
         let default = Arc::new(maker.policy(&params.clients)?);

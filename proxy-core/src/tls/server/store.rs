@@ -2,6 +2,8 @@
 //!
 //! A store never changes. A reload makes another one.
 
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -23,6 +25,10 @@ pub(super) struct Store {
     default: Choice,
     strict: bool,
     served: Vec<Arc<ServedCertificate>>,
+    /// What is obtained, as far as it is there.
+    obtained: Option<Candidate>,
+    /// Names whose certificate is yet to be obtained.
+    awaited: HashSet<String>,
 }
 
 /// Certificates of one name, of which a client gets the first that it can verify.
@@ -40,28 +46,30 @@ struct Candidate {
 }
 
 impl Store {
-    /// Reads all pairs; `now` is in seconds since 1970.
+    /// Reads all pairs; `now` is in seconds since 1970. What is obtained and cannot be read is what it was in
+    /// `former`.
     pub(super) fn load(
         params: &AcceptorParams,
         provider: &CryptoProvider,
         now: i64,
+        former: Option<&Self>,
     ) -> Result<Self, Invalid> {
-        let mut candidates = Vec::new();
-        for (cert, key) in pairs::found(params)? {
-            let pair = pem::pair(&cert, &key, provider);
-            let pair = pair.map_err(|bad| Invalid::pair(&cert, &key, bad))?;
-            let leaf = pair.cert.first().map(|leaf| &leaf[..]);
-            let served = ServedCertificate::read(&cert, leaf.unwrap_or_default());
-            let served = served.map_err(|what| {
-                let bad = Bad::new(&cert, what, "have the authority issue it anew");
-                Invalid::new(InvalidPart::Certificate, &cert, bad)
-            })?;
-            candidates.push(Candidate {
-                key: Arc::new(pair),
-                served: Arc::new(served),
-            });
-        }
-        Ok(Self::of(candidates, params.strict, now))
+        let pairs = pairs::found(params)?;
+        let candidates = pairs
+            .iter()
+            .map(|(cert, key)| Candidate::read(cert, key, provider));
+        let mut candidates: Vec<Candidate> = candidates.collect::<Result<_, _>>()?;
+        let obtained = params.obtained.as_ref().and_then(|awaited| {
+            let read = Candidate::read(&awaited.file, &awaited.file, provider);
+            read.ok().or_else(|| former?.obtained.clone())
+        });
+        candidates.extend(obtained.clone());
+        let mut store = Self::of(candidates, params.strict, now);
+        let names = params.obtained.iter().flat_map(|awaited| &awaited.names);
+        let awaited = names.filter(|name| store.by_name.find(name).is_none());
+        store.awaited = awaited.cloned().collect();
+        store.obtained = obtained;
+        Ok(store)
     }
 
     fn of(candidates: Vec<Candidate>, strict: bool, now: i64) -> Self {
@@ -84,12 +92,19 @@ impl Store {
             default,
             strict,
             served: candidates.into_iter().map(|one| one.served).collect(),
+            obtained: None,
+            awaited: HashSet::new(),
         }
     }
 
     /// All certificates, in the order of their files.
     pub(super) fn served(&self) -> &[Arc<ServedCertificate>] {
         &self.served
+    }
+
+    /// Whether what this name would be shown is yet to be obtained. It is as [`normal`] makes it.
+    pub(super) fn awaits(&self, name: Option<&str>) -> bool {
+        self.served.is_empty() || name.is_some_and(|name| self.awaited.contains(name))
     }
 
     /// Whether clients are refused that ask for this name. It is as [`normal`] makes it.
@@ -117,6 +132,23 @@ impl ResolvesServerCert for Store {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name().map(normal);
         self.choose(name.as_deref(), hello.signature_schemes())
+    }
+}
+
+impl Candidate {
+    fn read(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<Self, Invalid> {
+        let pair = pem::pair(cert, key, provider);
+        let pair = pair.map_err(|bad| Invalid::pair(cert, key, bad))?;
+        let leaf = pair.cert.first().map(|leaf| &leaf[..]);
+        let served = ServedCertificate::read(cert, leaf.unwrap_or_default());
+        let served = served.map_err(|what| {
+            let bad = Bad::new(cert, what, "have the authority issue it anew");
+            Invalid::new(InvalidPart::Certificate, cert, bad)
+        })?;
+        Ok(Self {
+            key: Arc::new(pair),
+            served: Arc::new(served),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod clients;
 mod greeting;
+mod obtained;
 mod reload;
 mod selection;
 mod support;
