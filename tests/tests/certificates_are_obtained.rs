@@ -1,4 +1,4 @@
-//! A sidecar obtains its certificate from an ACME authority and renews it: by both challenges, whatever the authority
+//! A proxy obtains its certificate from an ACME authority and renews it: by both challenges, whatever the authority
 //! does to its nonces, and with a pause after each failure.
 
 use std::fs;
@@ -72,11 +72,12 @@ impl Stage {
         fs::read(self.folder.path().join(name)).expect("a file")
     }
 
-    /// The one file that holds an account.
-    fn account(&self) -> Vec<u8> {
+    /// What the one file says that holds an account.
+    fn account(&self) -> serde_json::Value {
         let names = names_in(self.folder.path());
         let of_account = |name: &&String| name.starts_with("account-");
-        self.file(names.iter().find(of_account).expect("an account"))
+        let file = self.file(names.iter().find(of_account).expect("an account"));
+        serde_json::from_slice(&file).expect("JSON")
     }
 }
 
@@ -213,6 +214,41 @@ fn by_requests_that_hide_nothing_of_the_workload() {
 }
 
 #[test]
+fn an_ingress_obtains_them_before_it_asks_for_a_route() {
+    promise(async {
+        let Some(mut stage) = Stage::set().await else {
+            return;
+        };
+        let routes = "routes: {'*': {respond: {status: 200, body: routed}}}";
+        let entry = stage.entry(&[SHOP, CART], ", challenge: http-01", "");
+        let (_, tls) = entry.split_once('\n').expect("two lines");
+        let config = Config::of_ingress(&format!("{routes}\n{tls}")).and("plain", routes);
+        let ingress = Proxy::start(&config).await;
+        let plain = ingress.address_of("plain").await;
+        let manner = Manner {
+            http: plain.port(),
+            tls: 1,
+            ..Manner::default()
+        };
+        stage.pebble.start(manner).await;
+        let root = stage.pebble.root().await;
+        obtained(&ingress, &root, CART).await;
+        let mut connection = Connection::open(plain, Protocol::Http1)
+            .await
+            .expect("open");
+        for path in ["/", "/.well-known/acme-challenge/of-a-workload"] {
+            let reply = connection.fetch(get(path)).await.expect("an answer");
+            assert_eq!(reply.text(), "routed");
+        }
+        let answered = |line: &serde_json::Value| {
+            let path = line["path"].as_str().unwrap_or_default();
+            path.starts_with("/.well-known/acme-challenge/") && line["route"].is_null()
+        };
+        ingress.access.find("the answer", answered).await;
+    });
+}
+
+#[test]
 fn it_is_renewed_while_it_is_used() {
     promise(async {
         let Some(mut stage) = Stage::set().await else {
@@ -266,7 +302,7 @@ fn what_the_folder_has_is_served_at_once_and_other_names_are_ordered_anew() {
         let Some(mut stage) = Stage::set().await else {
             return;
         };
-        let (root, first, account) = {
+        let (root, first, mut account) = {
             let sidecar = Proxy::start(&stage.config(&[SHOP])).await;
             let tls = sidecar.address().port();
             let manner = Manner {
@@ -299,8 +335,8 @@ fn what_the_folder_has_is_served_at_once_and_other_names_are_ordered_anew() {
         sidecar.rewrite(&Config::of_sidecar(&both).text());
         let second = obtained(&sidecar, &other_root, CART).await;
         assert_eq!(obtained(&sidecar, &other_root, SHOP).await, second);
-        assert_ne!(stage.account(), account);
-        let account = stage.account();
+        let former = std::mem::replace(&mut account, stage.account());
+        assert_ne!(account, former);
         // One name less, and a contact: the same account, whose contact is told.
         let more = ", contact: ['mailto:ops@shop.test']";
         let one = stage.entry(&[CART], more, "");
@@ -310,19 +346,15 @@ fn what_the_folder_has_is_served_at_once_and_other_names_are_ordered_anew() {
             (shown != second).then_some(())
         })
         .await;
-        let [before, after] = [account, stage.account()].map(|account| {
-            let account: serde_json::Value = serde_json::from_slice(&account).expect("JSON");
-            (account["credentials"].clone(), account["contact"].clone())
-        });
-        assert_eq!(before.0, after.0);
-        assert_eq!(after.1[0], "mailto:ops@shop.test");
+        let told = stage.account();
+        assert_eq!(told["credentials"], account["credentials"]);
+        assert_eq!(told["contact"][0], "mailto:ops@shop.test");
         // The account is the same after a restart: the authority believes it both names.
         drop(sidecar);
         let both = stage.entry(&[SHOP, CART], more, "");
         let sidecar = Proxy::start(&Config::of_sidecar(&both)).await;
         obtained(&sidecar, &other_root, SHOP).await;
-        let account: serde_json::Value = serde_json::from_slice(&stage.account()).expect("JSON");
-        assert_eq!(account["credentials"], after.0);
+        assert_eq!(stage.account(), told);
     });
 }
 
