@@ -4,8 +4,8 @@
     unshare --net sh -c 'ip link set lo up && ulimit -n 20000 && bench/scale.py AMBASSADOR INGRESS LOAD'
 
 AMBASSADOR and INGRESS are the programs, LOAD is `remora-bench`, whose load and origin are used. `routes` after them
-measures routes alone. Prints one line a case, in about two minutes together: time from start to ready, memory
-(proportional set size) then, and time of a reload that changes one entry, or the listener of all routes. For endpoints also the CPU of a request when every
+measures routes alone. Prints one line a case, in about three minutes together: time from start to ready, memory
+(proportional set size) a moment later, and time of a reload that changes one entry, or the listener of all routes. For endpoints also the CPU of a request when every
 endpoint is reached at the same origin, memory after that, and the CPU of an update that takes one
 endpoint away, with the request that meets it first. By hash all requests have one key.
 
@@ -125,9 +125,9 @@ def measure_file(program, folder, name, former, latter):
         write(folder, "remora.yaml", former)
         proxy = Proxy(program, folder)
         starts.append(proxy.start * 1e3)
+        # What reading the file took besides is given back a second later.
+        time.sleep(1.5)
         memories.append(pss(proxy.pid))
-        # While the control thread settles after its start, nothing is asked of it.
-        time.sleep(0.2)
         write(folder, "remora.yaml", latter)
         reloads.append(proxy.reload() * 1e3)
         proxy.end()

@@ -32,8 +32,17 @@ impl Caller {
     ///
     /// When the authority's certificate is none.
     pub fn trusting(authority: &Authority, host: &str) -> Self {
+        Self::trusting_root(&authority.pem(), host)
+    }
+
+    /// The same with the certificate of an authority, in PEM.
+    ///
+    /// # Panics
+    ///
+    /// When it is none.
+    pub fn trusting_root(root: &str, host: &str) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(certificate(&authority.pem())).expect("a root");
+        roots.add(certificate(root)).expect("a root");
         Self {
             roots,
             host: host.to_owned(),

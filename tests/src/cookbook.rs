@@ -15,7 +15,7 @@ use crate::sources::workspace;
 use crate::yaml;
 
 /// The folders that recipes have their files and their sockets in; a folder of the test's own takes their place.
-const FILES: [&str; 2] = ["/etc/remora", "/run/app"];
+const FILES: [&str; 3] = ["/etc/remora", "/run/app", "/var/lib/remora"];
 
 /// The hosts that have a certificate each where recipes have a folder of them.
 pub const HOSTS: [&str; 2] = ["admin.example", "shop.example"];
@@ -75,6 +75,7 @@ pub fn folder() -> TempDir {
     secure(folder.path(), &nobody);
     hosts(folder.path(), &nobody);
     place(folder.path(), "endpoints", "127.0.0.1:1\n");
+    std::fs::create_dir(folder.path().join("acme")).expect("a folder");
     let pages = folder.path().join("pages");
     std::fs::create_dir(&pages).expect("a folder");
     for page in PAGES {
@@ -194,6 +195,13 @@ impl Stage {
         let file = self.file.to_string();
         assert!(file.contains(&text), "the recipe says {text}");
         self.file = serde_json::from_str(&file.replace(&text, &other)).expect("JSON");
+    }
+
+    /// Gives a key of the role's section a value that the recipe leaves out.
+    pub fn set(&mut self, at: &[&str], value: &str) {
+        let section = &mut self.file[self.role];
+        let place = at.iter().fold(section, |place, key| &mut place[*key]);
+        *place = Value::from(value);
     }
 
     /// Starts it and waits until it is ready.

@@ -8,7 +8,8 @@ use remora_tests::certificates::{Authority, Validity, place};
 use remora_tests::client::{Body, Connection, Protocol, Reply, get, once, post, request};
 use remora_tests::cookbook::{Recipe, Stage, folder, housed, recipes_of, secure_as};
 use remora_tests::origin::{Origin, ok};
-use remora_tests::promise::promise;
+use remora_tests::pebble::{Manner, Pebble};
+use remora_tests::promise::{promise, until};
 use remora_tests::proxy::{INGRESS, Proxy, run_in};
 
 /// The host of most recipes.
@@ -32,6 +33,7 @@ probes! {
     paths: "The paths of one host",
     redirect: "From HTTP to HTTPS for good",
     certificates: "A folder of certificates",
+    obtained: "Certificates that renew themselves",
     canary: "A canary with five percent",
     next: "The next version for those who ask for it",
     methods: "Readers here, writers there",
@@ -192,6 +194,42 @@ mod probes {
             let reply = answer(&caller, ingress.address(), get("/")).await;
             assert_eq!(reply.text(), name, "{host}");
         }
+    }
+
+    pub(super) async fn obtained(mut stage: Stage) {
+        let Some(mut pebble) = Pebble::announce().await else {
+            return;
+        };
+        let directory = format!("https://{}/dir", pebble.address());
+        let ca = pebble.folder().join("ca.pem");
+        let acme = ["web", "tls", "acme"];
+        stage.set(&[&acme[..], &["directory"]].concat(), &directory);
+        let at = [&acme[..], &["ca"]].concat();
+        stage.set(&at, &ca.display().to_string());
+        let _shop = named(&mut stage, "shop.default", "shop");
+        let _blog = named(&mut stage, "blog.default", "blog");
+        let ingress = stage.start().await;
+        let address = ingress.address_of("web").await;
+        for name in [SHOP, "blog.example"] {
+            pebble.knows(name);
+        }
+        let manner = Manner {
+            tls: address.port(),
+            ..Manner::default()
+        };
+        pebble.start(manner).await;
+        let root = pebble.root().await;
+        for (host, name) in [(SHOP, "shop"), ("blog.example", "blog")] {
+            let caller = Caller::trusting_root(&root, host);
+            let reply = until("a certificate", async || {
+                caller.fetch(address, get("/")).await.ok()
+            })
+            .await;
+            assert_eq!(reply.text(), name);
+        }
+        let labels = [("entry", "web"), ("result", "obtained")];
+        let orders = "remora_tls_acme_orders_total";
+        ingress.metric(orders, &labels, |count| count == 1.0).await;
     }
 
     pub(super) async fn canary(mut stage: Stage) {

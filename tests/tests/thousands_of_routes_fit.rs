@@ -69,7 +69,8 @@ fn config(hosts: usize, origin: &Origin, round: usize) -> Config {
     // A map in braces takes no account of the lines around it.
     let routes = routes.replacen("routes:\n", "routes: {", 1);
     let routes = routes.trim_end().replace('\n', ", ");
-    Config::of_ingress(&format!("{routes}}}\nmax-headers: {}KiB", 64 + round))
+    let settings = format!("{routes}}}\nmax-headers: {}KiB", 64 + round);
+    Config::of_ingress(&settings).with("workers: 1")
 }
 
 fn with(mut request: Request<Body>, name: &'static str, value: &str) -> Request<Body> {

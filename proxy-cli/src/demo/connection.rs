@@ -112,3 +112,12 @@ impl Connection {
         Ok(answer)
     }
 }
+
+/// Whether a request failed before any of it was written, as its connection was closed in that moment.
+pub fn is_unsent(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain();
+    causes.any(|cause| {
+        let cause = cause.downcast_ref::<hyper::Error>();
+        cause.is_some_and(hyper::Error::is_canceled)
+    })
+}

@@ -5,12 +5,17 @@ use serde_json::{Map, Value};
 
 use super::{Config, lines::Behind, tree::is_plain_text};
 
+/// The bytes that an entry or a route of an ingress takes, more or less.
+const ENTRY: usize = 1100;
+
 /// The whole configuration as YAML, every default included.
 ///
 /// Read again, it gives a configuration equal to that of the document it came from. A `$` in a
 /// value is doubled, so that nothing of it is taken for a variable.
 pub fn effective(config: &Config) -> String {
-    let mut text = written(config);
+    let routes = config.ingress.values().map(|gateway| gateway.routes.len());
+    let entries = config.ambassador.len() + config.sidecar.len() + routes.sum::<usize>();
+    let mut text = written(config, (entries + 1) * ENTRY);
     // It is kept for as long as it holds.
     text.shrink_to_fit();
     text
@@ -18,13 +23,13 @@ pub fn effective(config: &Config) -> String {
 
 /// A map as YAML. A `$` in a value is doubled.
 pub fn yaml(map: &Map<String, Value>) -> String {
-    written(map)
+    written(map, 0)
 }
 
 /// Written as it is gone through: a configuration may have thousands of entries, and as one tree of values they
 /// would take many times what their text does.
-fn written(map: &impl Serialize) -> String {
-    let mut out = String::new();
+fn written(map: &impl Serialize, expected: usize) -> String {
+    let mut out = String::with_capacity(expected);
     // It cannot fail: every key of a configuration is a string, and every number is whole.
     match map.serialize(Behind::nothing(&mut out)) {
         Ok(()) => out,

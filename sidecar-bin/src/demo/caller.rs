@@ -15,7 +15,7 @@ use http::{HeaderValue, Request};
 use http_body_util::{BodyExt, Empty};
 use parking_lot::Mutex;
 use proxy_cli::demo::Tally;
-use proxy_cli::demo::connection::{Connection, Way};
+use proxy_cli::demo::connection::{Connection, Way, is_unsent};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout};
 
@@ -182,18 +182,21 @@ impl Caller {
     }
 
     async fn call(&self, kept: &mut Option<(Connection, u32)>) -> anyhow::Result<String> {
-        let mut reused = kept.take().filter(|(_, left)| *left > 0);
-        if let Some((connection, _)) = &mut reused
-            && !connection.is_ready().await
+        if let Some((mut connection, left)) = kept.take().filter(|(_, left)| *left > 0)
+            && connection.is_ready().await
         {
-            reused = None;
+            match self.get(&mut connection, "/").await {
+                // It was closed in that moment, and nobody has seen the request.
+                Err(error) if is_unsent(&error) => {}
+                answer => {
+                    *kept = Some((connection, left - 1));
+                    return answer;
+                }
+            }
         }
-        let (mut connection, left) = match reused {
-            Some(reused) => reused,
-            None => (self.connect().await?, EACH),
-        };
+        let mut connection = self.connect().await?;
         let text = self.get(&mut connection, "/").await?;
-        *kept = Some((connection, left - 1));
+        *kept = Some((connection, EACH - 1));
         Ok(text)
     }
 
