@@ -3,7 +3,8 @@
 
 use http::HeaderValue;
 use remora_tests::certificates::{Authority, Validity};
-use remora_tests::client::get;
+use remora_tests::client::{Connection, Protocol, get};
+use remora_tests::config::Config;
 use remora_tests::origin::{Origin, ok};
 use remora_tests::promise::{promise, until};
 use remora_tests::proxy::Proxy;
@@ -140,5 +141,29 @@ fn bytes_travel_inside_tls_too() {
             .await
             .expect("a clean end");
         assert_eq!(heard, "hello");
+    });
+}
+
+/// What was let in by other rules does not stay.
+#[test]
+fn connections_from_before_there_was_tls_end() {
+    promise(async {
+        let (_authority, folder) = issued();
+        let origin = Origin::start(|_| async { ok("fine") });
+        let to = format!("http://{}", origin.address());
+        let plain = Config::of_sidecar(&format!("to: {to}"));
+        let sidecar = Proxy::start(&plain).await;
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let mut connection = Connection::open(sidecar.address(), protocol)
+                .await
+                .expect("open");
+            let reply = connection.fetch(get("/")).await.expect("an answer");
+            assert_eq!(reply.text(), "fine");
+            sidecar.rewrite(&settings(&to, folder.path(), "").text());
+            assert!(sidecar.ask("POST", "/reload").await.status.is_success());
+            connection.closed().await;
+            sidecar.rewrite(&plain.text());
+            assert!(sidecar.ask("POST", "/reload").await.status.is_success());
+        }
     });
 }

@@ -93,6 +93,16 @@ fn each_host_has_its_certificate_and_its_route() {
     });
 }
 
+/// Ways to ask for a host with other rules on a connection for `a.test`, and what they get.
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("y.x.b.test", " 421"),
+    ("X.B.test.:443", " 421"),
+    ("x.b.test:x", " 400"),
+    ("x.b.test:443x", " 400"),
+    ("x.b.test:+1", " 400"),
+    ("x.b.test:443:1", " 400"),
+];
+
 #[test]
 fn rules_for_certificates_hold_for_the_host_that_is_asked_for() {
     if !needs::met(&[("curl", "curl")], false) {
@@ -132,10 +142,22 @@ fn rules_for_certificates_hold_for_the_host_that_is_asked_for() {
                 "{told}"
             );
         }
+        // Nor does another way to write the host open it.
+        for (host, status) in ELSEWHERE {
+            for version in ["--http1.1", "--http2"] {
+                let field = format!("Host: {host}");
+                let told = ask("a.test", &["-H", &field, version]).await;
+                assert!(
+                    !told.contains("fine")
+                        && (told.contains(status) || told.contains("PROTOCOL_ERROR")),
+                    "{host}: {told}"
+                );
+            }
+        }
         let labels = [("entry", "edge"), ("reason", "http_request_denied")];
         assert_eq!(
             ingress.metrics().await.sum("remora_faults_total", &labels),
-            2.0
+            6.0
         );
     });
 }

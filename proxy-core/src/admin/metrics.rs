@@ -20,7 +20,7 @@ pub fn exposition(view: &View) -> prometheus::Result<Vec<u8>> {
     }
     let mut out = Vec::new();
     let filled: Vec<MetricFamily> = families
-        .0
+        .all
         .into_iter()
         .filter(|f| !f.get_metric().is_empty())
         .collect();
@@ -76,6 +76,7 @@ fn process_families(families: &mut Families, view: &View) {
 
 fn entry_families(families: &mut Families, entry: &EntryView) {
     let name: &str = entry.telemetry.name();
+    families.sparse = entry.listens.is_empty();
     let totals = entry.telemetry.totals();
     request_families(families, name, &totals);
     retry_families(families, name, &totals);
@@ -375,10 +376,18 @@ fn discovery_families(families: &mut Families, name: &str, entry: &EntryView) {
 
 /// Families in the order of their first sample.
 #[derive(Default)]
-struct Families(Vec<MetricFamily>);
+struct Families {
+    all: Vec<MetricFamily>,
+    /// Whether counters of several labels are left out until they count. A gateway may lead to thousands of entries,
+    /// of which each would have dozens of zeros.
+    sparse: bool,
+}
 
 impl Families {
     fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: u64) {
+        if self.sparse && labels.len() > 1 && value == 0 {
+            return;
+        }
         let mut metric = counter(value as f64);
         metric.set_label(pairs(labels));
         self.add(name, help, MetricType::COUNTER, metric);
@@ -395,6 +404,9 @@ impl Families {
 
     fn histogram(&mut self, name: &str, help: &str, entry: &str, totals: &Totals) {
         let counts = totals.duration.counts();
+        if self.sparse && counts.iter().all(|count| *count == 0) {
+            return;
+        }
         let mut below = 0;
         let buckets = BOUNDS.iter().zip(counts).map(|(bound, count)| {
             below += count;
@@ -414,7 +426,7 @@ impl Families {
     }
 
     fn add(&mut self, name: &str, help: &str, kind: MetricType, metric: Metric) {
-        if let Some(family) = self.0.iter_mut().find(|family| family.name() == name) {
+        if let Some(family) = self.all.iter_mut().find(|family| family.name() == name) {
             family.mut_metric().push(metric);
             return;
         }
@@ -423,7 +435,7 @@ impl Families {
         family.set_help(help.to_owned());
         family.set_field_type(kind);
         family.set_metric(vec![metric]);
-        self.0.push(family);
+        self.all.push(family);
     }
 }
 

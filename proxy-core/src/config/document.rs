@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{
-    Config, Entry, EntryName, Error, Inbound, Lead, ListenAddress, Mirror, OrOff, PathPolicy,
-    Retry, Route, Scheme, Section,
+    Config, Entry, EntryName, Error, Inbound, ListenAddress, Mirror, OrOff, PathPolicy, Retry,
+    Scheme, Section,
     errors::{Place, Spot},
     tree::Source,
 };
+#[cfg(feature = "gateway")]
+use super::{Lead, Route};
 
 /// A valid configuration, and where each of its values was written.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +60,7 @@ impl Document {
 
     /// Where the entries of its section listen, by name.
     pub fn listeners(&self) -> Vec<(&EntryName, ListenAddress)> {
+        #[cfg(feature = "gateway")]
         if self.section == Section::Ingress {
             let all = self.config.ingress.iter();
             return all
@@ -98,8 +101,13 @@ impl Document {
         for entry in self.config.sidecar.values_mut() {
             complete_mirrors(&mut entry.mirror, &mut entry.paths);
         }
-        let gateways = self.config.ingress.values_mut();
-        for Lead(route) in gateways.flat_map(|gateway| gateway.routes.values_mut()) {
+        #[cfg(feature = "gateway")]
+        for Lead(route) in self
+            .config
+            .ingress
+            .values_mut()
+            .flat_map(|gateway| gateway.routes.values_mut())
+        {
             complete_route(route);
         }
     }
@@ -177,6 +185,7 @@ impl Document {
     }
 }
 
+#[cfg(feature = "gateway")]
 fn complete_route(route: &mut Route) {
     if let Some(to) = &route.to {
         route.discover = Some(to.discovery(route.discover.as_ref()));

@@ -13,9 +13,13 @@ const ENTRY: usize = 1100;
 /// Read again, it gives a configuration equal to that of the document it came from. A `$` in a
 /// value is doubled, so that nothing of it is taken for a variable.
 pub fn effective(config: &Config) -> String {
-    let routes = config.ingress.values().map(|gateway| gateway.routes.len());
-    let entries = config.ambassador.len() + config.sidecar.len() + routes.sum::<usize>();
-    let mut text = written(config, (entries + 1) * ENTRY);
+    let mut entries = config.ambassador.len() + config.sidecar.len();
+    #[cfg(feature = "gateway")]
+    for gateway in config.ingress.values() {
+        entries += gateway.routes.len();
+    }
+    entries += 1;
+    let mut text = written(config, entries * ENTRY);
     // It is kept for as long as it holds.
     text.shrink_to_fit();
     text

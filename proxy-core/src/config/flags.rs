@@ -3,9 +3,11 @@
 use std::str::FromStr;
 
 use super::{
-    Document, Entry, EntryName, Error, Errors, Gateway, Inbound, InboundAddress, InboundTls,
-    Invalid, ListenAddress, Route, RouteKey, Section, To, Url, errors::Place, validate::validate,
+    Document, Entry, EntryName, Error, Errors, Inbound, InboundAddress, InboundTls, Invalid,
+    ListenAddress, Section, To, Url, errors::Place, validate::validate,
 };
+#[cfg(feature = "gateway")]
+use super::{Gateway, Route, RouteKey};
 
 /// The flags that make or change a configuration, as they were written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -203,6 +205,9 @@ impl Change {
                     self.document.config.sidecar.insert(key, entry);
                 }
             }
+            #[cfg(not(feature = "gateway"))]
+            Section::Ingress => {}
+            #[cfg(feature = "gateway")]
             Section::Ingress => {
                 let address: Option<InboundAddress> = self.value("--listen", listen, &at);
                 let every = "*".parse::<RouteKey>().ok();

@@ -45,7 +45,7 @@ pub struct InboundTls {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub crl: Vec<String>,
     /// Other rules for client certificates by the name that the caller asks for (SNI): a name, or `*.name` for
-    /// those with one more label. A request for a host whose rules are not those of its connection is answered
+    /// all below it, as in routes. A request for a host whose rules are not those of its connection is answered
     /// with 421.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hosts: BTreeMap<String, HostClients>,

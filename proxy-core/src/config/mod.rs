@@ -18,14 +18,17 @@ mod document;
 mod effective;
 mod entry;
 mod errors;
+#[cfg(feature = "gateway")]
 mod filters;
 mod flags;
 mod forwarded;
+#[cfg(feature = "gateway")]
 mod gateway;
 mod inbound;
 mod inbound_tls;
 mod lines;
 mod listen;
+#[cfg(feature = "gateway")]
 mod matching;
 mod mirror;
 mod name;
@@ -35,7 +38,9 @@ mod policy;
 mod proxy_protocol;
 mod read;
 mod root;
+#[cfg(feature = "gateway")]
 mod route;
+#[cfg(feature = "gateway")]
 mod route_key;
 mod samples;
 mod schema;
@@ -59,16 +64,19 @@ pub use document::Document;
 pub use effective::{effective, yaml};
 pub use entry::{Eject, Entry, Health, HostPolicy, Pool, Retry, Timeouts};
 pub use errors::{Error, Errors};
+#[cfg(feature = "gateway")]
 pub use filters::{
     Answer, Compress, ContentCoding, Cors, FieldChanges, FieldValue, HeaderChanges, Hsts, Redirect,
     Rewrite, WebScheme,
 };
 pub use flags::Flags;
 pub use forwarded::{Forwarded, ForwardedField};
+#[cfg(feature = "gateway")]
 pub use gateway::{ClientTimeouts, Gateway};
 pub use inbound::{Inbound, InboundAddress};
 pub use inbound_tls::{ClientCertificate, HostClients, InboundTls};
 pub use listen::{DnsServer, ListenAddress, ListenHost};
+#[cfg(feature = "gateway")]
 pub use matching::{ValueMatch, When};
 pub use mirror::Mirror;
 pub use name::EntryName;
@@ -78,7 +86,9 @@ pub use policy::{Abort, Delay, Hedge, InFlight, Inject, Limit, PathPolicy, PathT
 pub use proxy_protocol::{ProxyProtocol, ProxyVersion};
 pub use read::{parse, parse_bytes, read};
 pub use root::{AccessLog, Config, Dns, Drain, Explain, Ignored, Workers};
+#[cfg(feature = "gateway")]
 pub use route::{Lead, Route};
+#[cfg(feature = "gateway")]
 pub use route_key::{RouteKey, RoutePath};
 pub use samples::{Sample, Samples};
 pub use schema::schema;

@@ -9,9 +9,10 @@ use serde::{
     de::{self, IgnoredAny, Visitor},
 };
 
+#[cfg(feature = "gateway")]
+use super::Gateway;
 use super::{
-    Count, DnsServer, Duration, Entry, EntryName, Gateway, Inbound, Invalid, ListenAddress, OrOff,
-    Section,
+    Count, DnsServer, Duration, Entry, EntryName, Inbound, Invalid, ListenAddress, OrOff, Section,
 };
 
 /// The configuration file.
@@ -48,8 +49,13 @@ pub struct Config {
     #[serde(skip_serializing)]
     pub adapter: Ignored,
     /// The edge role: the entries by name.
+    #[cfg(feature = "gateway")]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ingress: BTreeMap<EntryName, Gateway>,
+    /// The edge role's section, which this build passes over.
+    #[cfg(not(feature = "gateway"))]
+    #[serde(skip_serializing)]
+    pub ingress: Ignored,
 }
 
 impl Config {
@@ -68,7 +74,7 @@ impl Config {
             ambassador: BTreeMap::new(),
             sidecar: BTreeMap::new(),
             adapter: Ignored,
-            ingress: BTreeMap::new(),
+            ingress: Default::default(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The rules that join several values, or bind a value in one place only.
 
+#[cfg(feature = "gateway")]
 mod gateway;
+mod inbound;
 
 use super::{
     Alpn, Balance, ClientCertificate, Discover, Document, Duration, Entry, Error, HashOn, Hedge,
-    Host, Inbound, InboundTls, Inject, Limit, ListenAddress, Mirror, OrOff, ProxyProtocol, Scheme,
-    Size, Tls, To, listen::Taken,
+    Host, InboundTls, Inject, Limit, ListenAddress, Mirror, OrOff, Scheme, Size, Tls, To,
+    listen::Taken,
 };
 
 /// Checks a document. Values that were reported before are passed over.
@@ -22,6 +24,7 @@ pub(crate) fn validate(document: &Document) -> Vec<Error> {
     for (name, entry) in &document.config.sidecar {
         check.inbound(name.as_str(), entry);
     }
+    #[cfg(feature = "gateway")]
     for (name, gateway) in &document.config.ingress {
         check.gateway(name.as_str(), gateway);
     }
@@ -108,9 +111,15 @@ impl Check<'_> {
     fn answers_in_plain(&self) -> bool {
         let config = &self.document.config;
         let mut inbound = config.sidecar.values();
-        let mut gateways = config.ingress.values();
+        #[cfg(feature = "gateway")]
+        if config
+            .ingress
+            .values()
+            .any(|one| one.tls.is_none() && one.passthrough.is_empty())
+        {
+            return true;
+        }
         inbound.any(|one| one.tls.is_none() && one.to.scheme.is_http())
-            || gateways.any(|one| one.tls.is_none() && one.passthrough.is_empty())
     }
 
     /// Rules for certificates that nobody is asked for are a mistake.
@@ -124,46 +133,6 @@ impl Check<'_> {
             if is_set && !has_ca {
                 let at = [at, &[key]].concat();
                 self.wrong(&at, "no client is asked for a certificate", help);
-            }
-        }
-    }
-
-    pub(super) fn proxy_protocol(&mut self, above: &[&str], accepted: &OrOff<ProxyProtocol>) {
-        if let OrOff::On(accepted) = accepted
-            && accepted.from.is_empty()
-        {
-            let at = [above, &["proxy-protocol", "from"]].concat();
-            let help = "write the addresses of those who send the header, such as `[10.0.0.0/8]`";
-            self.wrong(&at, "nobody could connect", help);
-        }
-    }
-
-    /// The rules of what an inbound entry does not share with an outbound one.
-    fn inbound(&mut self, name: &str, entry: &Inbound) {
-        self.proxy_protocol(&[self.section, name], &entry.proxy_protocol);
-        if let Some(tls) = &entry.tls {
-            self.inbound_tls(name, tls);
-        }
-        let scheme = entry.to.scheme;
-        if scheme.is_tls() {
-            let plain = if scheme.is_http() { "http" } else { "tcp" };
-            let message = format!("`{scheme}` is not spoken to a workload of the same pod");
-            let help = format!("write `{plain}://{}`", entry.to.authority());
-            self.wrong(&[self.section, name, "to"], message, help);
-        }
-        if !scheme.is_http() && entry.forwarded != OrOff::default() {
-            let message = "`forwarded` is about requests, and this entry carries bytes";
-            self.wrong(&[self.section, name, "forwarded"], message, "leave it out");
-        }
-        for (path, policy) in &entry.paths {
-            if policy
-                .hedge
-                .as_ref()
-                .is_some_and(|hedge| *hedge != OrOff::Off)
-            {
-                let at = [self.section, name, "paths", path, "hedge"];
-                let message = "there is only one workload, and a second try would meet it again";
-                self.wrong(&at, message, "leave it out");
             }
         }
     }

@@ -149,12 +149,15 @@ fn check_authority(request: &Request<Body>) -> Result<(), Fault> {
     if hosts.next().is_some() {
         return Err(refuse("the request has more than one Host"));
     }
-    if host.is_some_and(|host| !host.as_bytes().iter().all(|byte| is_of_an_authority(*byte))) {
+    if host.is_some_and(|host| !is_host_and_port(host.as_bytes())) {
         return Err(refuse("the request's Host is not a host and port"));
     }
     match (request.uri().authority(), host) {
         (Some(authority), _) if authority.as_str().contains('@') => {
             Err(refuse("the request's target holds user information"))
+        }
+        (Some(authority), _) if !is_host_and_port(authority.as_str().as_bytes()) => {
+            Err(refuse("the request's authority is not a host and port"))
         }
         (Some(authority), Some(host)) if request.version() == Version::HTTP_2 => {
             let same = host
@@ -173,7 +176,28 @@ fn check_authority(request: &Request<Body>) -> Result<(), Fault> {
     }
 }
 
-/// What a host and port may consist of (RFC 3986, 3.2.2); user information is not among it.
+/// Whether it is a host, and maybe a port (RFC 3986, 3.2.2 and 3.2.3). What stands behind a second colon, or is no
+/// number, could be taken for a part of the name by one program and not by the next.
+fn is_host_and_port(authority: &[u8]) -> bool {
+    let end = match authority.first() {
+        Some(b'[') => match authority.iter().position(|byte| *byte == b']') {
+            Some(last) => last + 1,
+            None => return false,
+        },
+        _ => authority
+            .iter()
+            .position(|byte| *byte == b':')
+            .unwrap_or(authority.len()),
+    };
+    let (host, rest) = authority.split_at(end);
+    let port = rest.strip_prefix(b":").unwrap_or(rest);
+    let is_port = (rest.is_empty() || rest.starts_with(b":")) && port.len() <= 5;
+    is_port
+        && port.iter().all(u8::is_ascii_digit)
+        && host.iter().all(|byte| is_of_an_authority(*byte))
+}
+
+/// What a host may consist of; user information is not among it.
 fn is_of_an_authority(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
@@ -401,10 +425,24 @@ mod tests {
         assert!(refused(&mut h2));
         assert!(refused(&mut request(Version::HTTP_11, &[("host", "u@a")])));
         assert!(refused(&mut request(Version::HTTP_11, &[("host", "a/b")])));
-        assert!(!refused(&mut request(
-            Version::HTTP_11,
-            &[("host", "[::1]:80")]
-        )));
+        for doubtful in [
+            "a:x", "a:80x", "a:+1", "a:80:1", "a:123456", "[::1]x", "[::1",
+        ] {
+            let fields = [("host", doubtful)];
+            assert!(
+                refused(&mut request(Version::HTTP_11, &fields)),
+                "{doubtful}"
+            );
+            let mut h2 = request(Version::HTTP_2, &[]);
+            if let Ok(uri) = format!("http://{doubtful}/").parse() {
+                *h2.uri_mut() = uri;
+                assert!(refused(&mut h2), "{doubtful}");
+            }
+        }
+        for clear in ["a", "a:", "a:80", "[::1]", "[::1]:80", "a.b:65535"] {
+            let fields = [("host", clear)];
+            assert!(!refused(&mut request(Version::HTTP_11, &fields)), "{clear}");
+        }
         assert!(!refused(&mut request(Version::HTTP_10, &[])));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -71,16 +71,8 @@ async fn attend(
     shaken: impl Future<Output = Result<Accepted, Refused>>,
     connection: &Connection,
 ) -> Option<Accepted> {
-    let mut shaken = pin!(shaken);
-    let shaken = std::future::poll_fn(|cx| {
-        connection.on_phase(cx.waker());
-        if connection.phase() == Phase::Closing {
-            return Poll::Ready(None);
-        }
-        shaken.as_mut().poll(cx).map(Some)
-    });
     let handshakes = &connection.counters().handshakes;
-    match shaken.await? {
+    match connection.unless_closing(shaken).await? {
         Ok(accepted) => {
             handshakes.count(accepted.result());
             connection.note_secured(Arc::clone(&accepted.secured));

@@ -1,10 +1,12 @@
 //! The book of open downstream connections of one entry on one worker, so that a drain reaches every one of them.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
@@ -39,6 +41,19 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// What a future comes to, or nothing once a drain wants the connection closed.
+    pub async fn unless_closing<T>(&self, part: impl Future<Output = T>) -> Option<T> {
+        let mut part = pin!(part);
+        let until = std::future::poll_fn(|cx| {
+            self.on_phase(cx.waker());
+            if self.phase() == Phase::Closing {
+                return Poll::Ready(None);
+            }
+            part.as_mut().poll(cx).map(Some)
+        });
+        until.await
+    }
+
     /// The client's address: the other end's, or where that passes on somebody's connection, as it says.
     pub fn peer(&self) -> SocketAddr {
         self.ends.get().map_or(self.peer, |ends| ends.source)

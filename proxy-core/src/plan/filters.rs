@@ -209,6 +209,14 @@ fn cors(cors: &Cors) -> Result<cors::Params, Wrong> {
         None if text == "*" => cors::Origin::Any,
         None => cors::Origin::Host(text.clone()),
     };
+    if cors.credentials && cors.origins.iter().any(|origin| origin == "*") {
+        let message = "every page of the web could call with cookies";
+        return Err(Wrong::new(
+            "cors",
+            message,
+            "name the origins, or leave out `credentials`",
+        ));
+    }
     let params = cors::Params {
         origins: cors.origins.iter().map(origin).collect(),
         credentials: cors.credentials,

@@ -46,7 +46,7 @@ fn is_label(label: &str) -> bool {
 /// The host of an authority as matches name it: in lower case, without port and final dot.
 ///
 /// Gateway API wants the port to be ignored. A final dot makes a name absolute (RFC 3986, 3.2.2).
-pub(super) fn canonical(authority: &str) -> Cow<'_, str> {
+pub fn canonical(authority: &str) -> Cow<'_, str> {
     let host = match authority.starts_with('[') {
         true => authority.split_inclusive(']').next(),
         false => authority.split(':').next(),

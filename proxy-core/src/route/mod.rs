@@ -45,6 +45,7 @@ mod tests;
 
 pub use error::Error;
 pub use head::Head;
+pub use host::canonical;
 pub use path::{Refused, normal_path, normalise};
 pub use rule::{Field, Host, Match, Parameter, Path, Value};
 pub use shadow::Warning;

@@ -63,9 +63,11 @@ impl Passthrough {
         server: &ServerParams,
     ) {
         let handshakes = &connection.counters().handshakes;
-        let hello = match Hello::read(tcp, server.head).await {
-            Ok(hello) => hello,
-            Err(refused) => {
+        let hello = connection.unless_closing(Hello::read(tcp, server.head));
+        let hello = match hello.await {
+            None => return,
+            Some(Ok(hello)) => hello,
+            Some(Err(refused)) => {
                 handshakes.count(refused.result);
                 tracing::debug!(peer = %connection.peer(), detail = %refused, "TLS handshake failed");
                 return;

@@ -22,7 +22,7 @@ use crate::http::{ServerParams, serve, serve_tls};
 use crate::lifecycle::Phase;
 use crate::net::proxy_protocol::{Ends, receive};
 use crate::net::{Connection, Connections};
-use crate::plan::{HttpPlan, ServicePlan, TcpPlan};
+use crate::plan::{EntryPlan, HttpPlan, ServicePlan, TcpPlan};
 #[cfg(feature = "acme")]
 use crate::stack::Challenged;
 use crate::stack::{
@@ -98,7 +98,11 @@ impl Served {
             }
             _ => return false,
         }
-        self.entry.store(Arc::clone(entry));
+        let before = self.entry.swap(Arc::clone(entry));
+        if is_met_otherwise(&before.plan, &entry.plan) {
+            // What was let in by other rules does not stay for ever.
+            self.connections.close_open();
+        }
         true
     }
 
@@ -194,6 +198,15 @@ impl Served {
             }
         }
     }
+}
+
+/// Whether clients are met by other rules than before: those of certificates, or of who says who calls.
+fn is_met_otherwise(before: &EntryPlan, now: &EntryPlan) -> bool {
+    let rules = |plan: &EntryPlan| {
+        let accept = plan.accept.as_ref();
+        accept.map(|accept| (accept.clients.clone(), accept.hosts.clone()))
+    };
+    before.proxied != now.proxied || rules(before) != rules(now)
 }
 
 /// Whether an entry speaks to its endpoints over just such connections as it did before a reload.

@@ -16,6 +16,7 @@ use super::Seam;
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
 use crate::net::Secured;
+use crate::route::canonical;
 use crate::tls::Acceptor;
 
 /// Goes on with requests that may come on their connection.
@@ -53,46 +54,19 @@ impl Service<Request<Body>> for Directed {
 /// Whether the request's host has other rules than its connection.
 pub(super) fn is_misdirected<B>(acceptor: &Acceptor, request: &Request<B>) -> bool {
     let Some(secured) = request.extensions().get::<Arc<Secured>>() else {
-        return false;
+        // It came on a connection that was made before there was TLS.
+        return true;
     };
     let field = || request.headers().get(HOST)?.to_str().ok();
     let authority = match request.uri().authority() {
         Some(authority) => authority.as_str(),
         None => field().unwrap_or_default(),
     };
-    !acceptor.permits(secured, host_of(authority))
+    !acceptor.permits(secured, &canonical(authority))
 }
 
 /// What the client is told.
 pub(super) fn misdirected() -> Fault {
     let detail = "the host has other rules for client certificates than the name that the connection was made for";
     Fault::unseen(Reason::Misdirected, detail)
-}
-
-/// An authority without its port.
-fn host_of(authority: &str) -> &str {
-    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
-    match authority.rsplit_once(':') {
-        Some((host, port)) if is_port(port) => host,
-        _ => authority,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::host_of;
-
-    #[test]
-    fn a_port_is_no_part_of_a_host() {
-        for (authority, host) in [
-            ("a.test", "a.test"),
-            ("a.test:443", "a.test"),
-            ("a.test:", "a.test"),
-            ("[::1]:443", "[::1]"),
-            ("[fe80::1:2]", "[fe80::1:2]"),
-            ("", ""),
-        ] {
-            assert_eq!(host_of(authority), host);
-        }
-    }
 }

@@ -65,14 +65,16 @@ impl TcpStack {
         acceptor: &Acceptor,
         connection: Arc<Connection>,
     ) {
-        match acceptor.accept(tcp, HANDSHAKE).await {
-            Ok(accepted) => {
+        let shaken = connection.unless_closing(acceptor.accept(tcp, HANDSHAKE));
+        match shaken.await {
+            None => {}
+            Some(Ok(accepted)) => {
                 self.counters.handshakes.count(accepted.result());
                 connection.note_secured(Arc::clone(&accepted.secured));
                 let stream = Stream::accepted_secured(accepted.stream, Arc::clone(&connection));
                 self.serve_stream(stream, connection).await;
             }
-            Err(refused) => {
+            Some(Err(refused)) => {
                 self.counters.handshakes.count(refused.result);
                 tracing::debug!(peer = %connection.peer(), detail = %refused.detail, "TLS handshake failed");
             }

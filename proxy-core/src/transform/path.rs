@@ -55,7 +55,17 @@ impl PathChange {
                 if !rest.is_empty() && !rest.starts_with('/') {
                     return None;
                 }
-                match format!("{}{rest}", to.trim_end_matches('/')) {
+                // Two slashes at the beginning would be read as a host by some.
+                let rest = match to.trim_end_matches('/') {
+                    "" if rest.starts_with("//") => rest.trim_start_matches('/'),
+                    _ => rest,
+                };
+                let between = if rest.is_empty() || rest.starts_with('/') {
+                    ""
+                } else {
+                    "/"
+                };
+                match format!("{}{between}{rest}", to.trim_end_matches('/')) {
                     path if path.is_empty() => "/".to_owned(),
                     path => path,
                 }

@@ -34,6 +34,9 @@ pub(in crate::http) struct Wire {
     max_headers: usize,
 }
 
+/// How many interim responses are read before others have their turn.
+const IN_A_ROW: u32 = 16;
+
 /// Why there is no response.
 #[derive(Debug)]
 pub(in crate::http) enum Failed {
@@ -98,6 +101,7 @@ impl Wire {
             method: request.method().clone(),
             scan: Scan::default(),
             heard: false,
+            interims: 0,
             upload: Upload {
                 pump: Pump::new(encoder, out, body),
                 broken: None,
@@ -123,6 +127,7 @@ pub(in crate::http) struct Sending {
     scan: Scan,
     /// Whether an interim response came: the upstream has the request.
     heard: bool,
+    interims: u32,
     upload: Upload,
 }
 
@@ -144,7 +149,13 @@ impl Sending {
                 match wire.take_head(&mut self.scan, &self.method)? {
                     Some(head) if is_interim(head.response.status()) => {
                         self.heard = true;
+                        self.interims = self.interims.wrapping_add(1);
                         interim(head.response);
+                        if self.interims % IN_A_ROW == 0 {
+                            // Others of this thread have their turn, whatever the upstream goes on to say.
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
                         continue;
                     }
                     Some(head) => return Poll::Ready(Ok(head)),

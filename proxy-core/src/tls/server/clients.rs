@@ -48,7 +48,13 @@ impl Clients {
         let mut issuers = pem::certificates(ca).map_err(of_ca)?;
         issuers.sort_by(|one, other| one.as_ref().cmp(other.as_ref()));
         let parts = issuers.iter().map(|issuer| &issuer[..]);
-        let id = print(&std::iter::once(mode).chain(parts).collect::<Vec<_>>());
+        // Not what the lists hold: a new one is no reason to send clients to another connection.
+        let files = authorities.crls.iter();
+        let files: Vec<&[u8]> = files
+            .map(|file| file.as_os_str().as_encoded_bytes())
+            .collect();
+        let parts = std::iter::once(mode).chain(parts).chain(files);
+        let id = print(&parts.collect::<Vec<_>>());
         let mut lists = revocation_lists(authorities)?;
         lists.sort_by(|one, other| one.as_ref().cmp(other.as_ref()));
         let parts = lists.iter().map(|list| list.as_ref());

@@ -47,6 +47,14 @@ impl<T> Names<T> {
         self.fitting(name).next()
     }
 
+    /// The value of the pattern that is the name itself, or else of the longest `*.` that it is below, by any number of
+    /// labels: as routes are found.
+    pub(super) fn covering(&self, name: &str) -> Option<&T> {
+        let dots = name.match_indices('.').map(|(dot, _)| &name[dot + 1..]);
+        let mut wildcards = dots.filter_map(|parent| self.wildcard.get(parent));
+        self.exact.get(name).or_else(|| wildcards.next())
+    }
+
     /// The values of all patterns that fit, the best one first.
     pub(super) fn fitting(&self, name: &str) -> impl Iterator<Item = &T> {
         let parent = name.split_once('.').filter(|(label, _)| !label.is_empty());
@@ -64,4 +72,26 @@ pub(super) fn is_pattern(pattern: &str) -> bool {
 /// In lower case, and without a dot at its end.
 pub(super) fn normal(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Names;
+
+    #[test]
+    fn a_wildcard_covers_all_that_is_below_and_the_longest_one_counts() {
+        let mut names = Names::default();
+        for (pattern, value) in [("*.test", 1), ("*.a.test", 2), ("b.a.test", 3)] {
+            assert!(names.set(pattern, value));
+        }
+        for (name, value) in [
+            ("b.a.test", Some(&3)),
+            ("c.b.a.test", Some(&2)),
+            ("a.test", Some(&1)),
+            ("x.y.test", Some(&1)),
+            ("test", None),
+        ] {
+            assert_eq!(names.covering(name), value, "{name}");
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub struct AcceptorParams {
     pub alpn: Vec<Vec<u8>>,
     /// The rules for client certificates, for names that have none of their own.
     pub clients: ClientPolicy,
-    /// Rules for names: exact ones (`a.example.com`), or those with one more label (`*.example.com`).
+    /// Rules for names: exact ones (`a.example.com`), or all below one (`*.example.com`), as routes name hosts.
     pub hosts: Vec<(String, ClientPolicy)>,
     /// How sessions are resumed.
     pub tickets: Tickets,

@@ -104,7 +104,7 @@ impl Policies {
 
     /// The rules for who asks for this name, which is as [`normal`](super::names::normal) makes it.
     pub(super) fn of(&self, name: Option<&str>) -> &Arc<Policy> {
-        let own = name.and_then(|name| self.hosts.find(name));
+        let own = name.and_then(|name| self.hosts.covering(name));
         own.unwrap_or(&self.default)
     }
 }
