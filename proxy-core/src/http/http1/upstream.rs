@@ -151,7 +151,7 @@ impl Sending {
                         self.heard = true;
                         self.interims = self.interims.wrapping_add(1);
                         interim(head.response);
-                        if self.interims % IN_A_ROW == 0 {
+                        if self.interims.is_multiple_of(IN_A_ROW) {
                             // Others of this thread have their turn, whatever the upstream goes on to say.
                             cx.waker().wake_by_ref();
                             return Poll::Pending;
