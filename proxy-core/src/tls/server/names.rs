@@ -1,4 +1,7 @@
-//! What is found by a host's name: exact names go before wildcards, which stand for exactly one label (RFC 9525, 6.3).
+//! What is found by a host's name: exact names go before wildcards.
+//!
+//! In certificates a wildcard stands for exactly one label (RFC 9525, 6.3); rules for hosts cover all that is below, as
+//! routes do, so that no host has a route and is without its rules.
 
 use std::collections::HashMap;
 
