@@ -1,4 +1,4 @@
-//! Measures the ambassador and the sidecar side by side with HAProxy, nginx and Envoy on one machine.
+//! Measures our proxies side by side with HAProxy, nginx and Envoy on one machine.
 //!
 //! `cargo xtask bench` builds what is needed and runs this program. Without a subcommand it is the
 //! runner; `load` is the other side of each measurement, which the runner starts as processes of

@@ -89,7 +89,7 @@ pub(crate) enum Command {
     },
     /// Measures what a caller notices of one endpoint of three that flaps, is slow, fails or hangs.
     Gray(gray::Args),
-    /// Measures the sidecar beside the others inside TLS: handshakes, requests, bodies, memory.
+    /// Measures the sidecar and the ingress beside the others inside TLS: handshakes, requests, bodies, memory.
     Tls(tls::Args),
 }
 

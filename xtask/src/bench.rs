@@ -1,10 +1,10 @@
-//! `cargo xtask bench`: builds the static program that is measured and the bench, then measures.
+//! `cargo xtask bench`: builds the static programs that are measured and the bench, then measures.
 
 use std::env;
 
 use anyhow::{Context, Result};
 
-use crate::cargo::{AMBASSADOR, SIDECAR, cargo, root, target};
+use crate::cargo::{AMBASSADOR, INGRESS, SIDECAR, cargo, root, target};
 use crate::{dist, packages, step};
 
 /// Passes all words on to the bench, which explains them with `--help`.
@@ -27,10 +27,11 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         return step::run("bench", &mut command);
     }
     packages::ensure(&packages::FOR_BENCH)?;
-    let ours = Ours::of(words);
-    if !is_set(ours.flag) && ours.is_measured(words) {
-        let built = dist::build(true, &[ours.role])?;
-        command.env(ours.variable, built.first().context("nothing was built")?);
+    for ours in Ours::of(words) {
+        if !is_set(ours.flag) && ours.is_measured(words) {
+            let built = dist::build(true, &[ours.role])?;
+            command.env(ours.variable, built.first().context("nothing was built")?);
+        }
     }
     step::run("bench", &mut command)
 }
@@ -44,18 +45,27 @@ struct Ours {
 }
 
 impl Ours {
-    fn of(words: &[String]) -> Self {
-        match words.first().map(String::as_str) {
-            Some("tls") => Self {
+    fn of(words: &[String]) -> &'static [Self] {
+        const INSIDE_TLS: &[Ours] = &[
+            Ours {
                 role: SIDECAR,
                 flag: "--sidecar",
                 variable: "REMORA_SIDECAR",
             },
-            _ => Self {
-                role: AMBASSADOR,
-                flag: "--binary",
-                variable: "REMORA_AMBASSADOR",
+            Ours {
+                role: INGRESS,
+                flag: "--ingress",
+                variable: "REMORA_INGRESS",
             },
+        ];
+        const OTHERWISE: &[Ours] = &[Ours {
+            role: AMBASSADOR,
+            flag: "--binary",
+            variable: "REMORA_AMBASSADOR",
+        }];
+        match words.first().map(String::as_str) {
+            Some("tls") => INSIDE_TLS,
+            _ => OTHERWISE,
         }
     }
 
@@ -79,10 +89,11 @@ impl Ours {
 mod tests {
     use super::Ours;
 
-    fn measured(text: &str) -> Option<&'static str> {
+    fn measured(text: &str) -> Vec<&'static str> {
         let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
-        let ours = Ours::of(&words);
-        ours.is_measured(&words).then_some(ours.role)
+        let ours = Ours::of(&words).iter();
+        let measured = ours.filter(|ours| ours.is_measured(&words));
+        measured.map(|ours| ours.role).collect()
     }
 
     #[test]
@@ -93,17 +104,18 @@ mod tests {
             "--proxies=ambassador",
             "gray --quick",
         ] {
-            assert_eq!(measured(words), Some("ambassador"), "{words}");
+            assert_eq!(measured(words), ["ambassador"], "{words}");
         }
         for words in ["--proxies haproxy --quick", "--proxies=nginx,envoy"] {
-            assert_eq!(measured(words), None, "{words}");
+            assert!(measured(words).is_empty(), "{words}");
         }
     }
 
     #[test]
-    fn the_sidecar_is_built_when_it_is_measured() {
-        assert_eq!(measured("tls --quick"), Some("sidecar"));
-        assert_eq!(measured("tls --proxies sidecar,nginx"), Some("sidecar"));
-        assert_eq!(measured("tls --proxies haproxy"), None);
+    fn of_the_edge_is_built_what_is_measured() {
+        assert_eq!(measured("tls --quick"), ["sidecar", "ingress"]);
+        assert_eq!(measured("tls --proxies sidecar,nginx"), ["sidecar"]);
+        assert_eq!(measured("tls --proxies ingress"), ["ingress"]);
+        assert!(measured("tls --proxies haproxy").is_empty());
     }
 }

@@ -14,8 +14,11 @@ pub(crate) const AMBASSADOR: &str = "ambassador";
 /// The package and program of the inbound proxy.
 pub(crate) const SIDECAR: &str = "sidecar";
 
+/// The package and program of the gateway.
+pub(crate) const INGRESS: &str = "ingress";
+
 /// The packages of all roles; each has one program of the same name.
-pub(crate) const ROLES: [&str; 3] = [AMBASSADOR, SIDECAR, "ingress"];
+pub(crate) const ROLES: [&str; 3] = [AMBASSADOR, SIDECAR, INGRESS];
 
 /// `cargo WORDS...` in the root of the workspace.
 pub(crate) fn cargo(words: &[&str]) -> Command {

@@ -44,22 +44,21 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Builds the programs of these roles and checks that they are static. What guides them is the profile of the
-/// ambassador: it has the way of a request in common with every role.
+/// Builds the programs of these roles and checks that they are static, each guided by a profile of its own: to the
+/// compiler, a library with other features is another library, whose counts it does not take.
 pub(crate) fn build(guided: bool, roles: &[&str]) -> Result<Vec<PathBuf>> {
     let build = Build {
         folder: target()?.join("dist"),
         compiler: Compiler::ask()?,
     };
-    let profile = if guided { profile::take(&build)? } else { None };
-    let mut flag = OsString::new();
-    if let Some(profile) = profile {
-        flag.push("-Cprofile-use=");
-        flag.push(profile);
-    }
-    let built = roles
-        .iter()
-        .map(|role| checked(build.program(role, "", &flag)?));
+    let built = roles.iter().map(|role| {
+        let mut flag = OsString::new();
+        if guided && let Some(profile) = profile::take(&build, role)? {
+            flag.push("-Cprofile-use=");
+            flag.push(profile);
+        }
+        checked(build.program(role, "", &flag)?)
+    });
     built.collect()
 }
 

@@ -16,16 +16,16 @@ use crate::cargo::{AMBASSADOR, cargo};
 use crate::dist::Build;
 use crate::{is_ci, packages, step};
 
-/// Builds an ambassador that counts, runs it, and returns the profile; none where the tool that merges
+/// Builds the program of a role that counts, runs it, and returns the profile; none where the tool that merges
 /// counts is missing. A profile of the same program is taken again.
-pub(crate) fn take(build: &Build) -> Result<Option<PathBuf>> {
+pub(crate) fn take(build: &Build, role: &str) -> Result<Option<PathBuf>> {
     let Some(merger) = merger(build)? else {
         return Ok(None);
     };
     let counts = build.folder.join("counts");
     let mut generate = OsString::from("-Cprofile-generate=");
     generate.push(&counts);
-    let program = build.program(AMBASSADOR, "counting", &generate)?;
+    let program = build.program(role, "counting", &generate)?;
     let profile = build
         .folder
         .join(format!("{:016x}.profdata", fingerprint(&program)?));
@@ -36,7 +36,7 @@ pub(crate) fn take(build: &Build) -> Result<Option<PathBuf>> {
         fs::remove_dir_all(&counts)
             .with_context(|| format!("cannot empty {}", counts.display()))?;
     }
-    train(build, &program)?;
+    train(build, role, &program)?;
     let mut merge = Command::new(merger);
     merge
         .arg("merge")
@@ -48,7 +48,8 @@ pub(crate) fn take(build: &Build) -> Result<Option<PathBuf>> {
 }
 
 /// Runs the bench's loads, then the demonstration: that has the retries, the ejections and the names.
-fn train(build: &Build, program: &Path) -> Result<()> {
+/// The edge is driven inside TLS.
+fn train(build: &Build, role: &str, program: &Path) -> Result<()> {
     let mut bench = cargo(&[
         "run",
         "--quiet",
@@ -57,17 +58,14 @@ fn train(build: &Build, program: &Path) -> Result<()> {
         "remora-bench",
         "--",
     ]);
-    bench.args([
-        "--proxies",
-        AMBASSADOR,
-        "--reps",
-        "1",
-        "--seconds",
-        "1",
-        "--binary",
-    ]);
+    let binary = format!("--{role}");
+    match role {
+        AMBASSADOR => bench.arg("--binary"),
+        _ => bench.args(["tls", &binary]),
+    };
     bench
         .arg(program)
+        .args(["--proxies", role, "--reps", "1", "--seconds", "1"])
         .env("REMORA_BENCH_DIR", build.folder.join("training"));
     step::run(
         "count under the bench's load (its figures mean nothing)",

@@ -13,5 +13,5 @@ mod model;
 mod prepare;
 pub(crate) mod programs;
 
-pub(crate) use model::{AMBASSADOR, BASELINE, DEFAULT, Peer, Ports, SIDECAR};
+pub(crate) use model::{AMBASSADOR, BASELINE, DEFAULT, INGRESS, Peer, Ports, SIDECAR};
 pub(crate) use prepare::Prepare;

@@ -7,6 +7,7 @@ pub(crate) const BASELINE: &str = "haproxy";
 /// The names of our own proxies.
 pub(crate) const AMBASSADOR: &str = "ambassador";
 pub(crate) const SIDECAR: &str = "sidecar";
+pub(crate) const INGRESS: &str = "ingress";
 /// What is measured unless `--proxies` says otherwise, in the order of the tables.
 pub(crate) const DEFAULT: [&str; 4] = [AMBASSADOR, BASELINE, "nginx", "envoy"];
 

@@ -30,7 +30,7 @@ pub(crate) const GRAY: Kind = Kind {
     file: "gray",
     marker: "gray",
 };
-/// Those of the sidecar inside TLS.
+/// Those of the edge inside TLS.
 pub(crate) const TLS: Kind = Kind {
     file: "tls",
     marker: "tls",

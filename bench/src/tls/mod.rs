@@ -1,6 +1,6 @@
-//! The scenarios inside TLS: what the sidecar and its peers spend on handshakes, requests and bodies, and on idle connections.
+//! The scenarios inside TLS: what the sidecar, the ingress and their peers spend on handshakes, requests and bodies, and on idle connections.
 //!
-//! They stand apart from the other scenarios, because another role is measured, with settings of the proxies made
+//! They stand apart from the other scenarios, because other roles are measured, with settings of the proxies made
 //! for it.
 
 mod certificate;

@@ -1,13 +1,13 @@
 //! The command line of the scenarios inside TLS.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::scenario::Scenario;
 use crate::options::Shared;
-use crate::peer::{BASELINE, SIDECAR};
+use crate::peer::{BASELINE, INGRESS, SIDECAR};
 
 /// What is measured unless `--proxies` says otherwise, in the order of the tables.
-pub(super) const DEFAULT: [&str; 4] = [SIDECAR, BASELINE, "nginx", "envoy"];
+pub(super) const DEFAULT: [&str; 5] = [SIDECAR, INGRESS, BASELINE, "nginx", "envoy"];
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -32,9 +32,21 @@ pub(crate) struct Args {
     /// The sidecar to measure; built by default.
     #[arg(long, value_name = "FILE", env = "REMORA_SIDECAR", hide_env = true)]
     pub(crate) sidecar: Option<PathBuf>,
+    /// The ingress to measure; built by default.
+    #[arg(long, value_name = "FILE", env = "REMORA_INGRESS", hide_env = true)]
+    pub(crate) ingress: Option<PathBuf>,
 }
 
 impl Args {
+    /// Our own program of a name and the flag that names it; none if the name is another's.
+    pub(super) fn own(&self, name: &str) -> Option<(&'static str, Option<&Path>)> {
+        match name {
+            SIDECAR => Some(("--sidecar", self.sidecar.as_deref())),
+            INGRESS => Some(("--ingress", self.ingress.as_deref())),
+            _ => None,
+        }
+    }
+
     /// Whether a scenario is to be run.
     pub(super) fn wants(&self, scenario: Scenario) -> bool {
         self.only.is_empty() || self.only.contains(&scenario)

@@ -1,17 +1,18 @@
 //! The proxies inside TLS: each serves the same certificate on one port and cleartext on another.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::certificate::Files;
-use super::options::DEFAULT;
+use super::options::{Args, DEFAULT};
 use crate::peer::envoy::{bootstrap, cluster, extension, listener, manager};
-use crate::peer::{Peer, SIDECAR, programs};
+use crate::peer::{INGRESS, Peer, SIDECAR, programs};
 
 /// The configurations with their placeholders.
 const OURS: &str = include_str!("../../peers/tls-sidecar.yaml");
+const EDGE: &str = include_str!("../../peers/tls-ingress.yaml");
 const HAPROXY: &str = include_str!("../../peers/tls-haproxy.cfg");
 const NGINX: &str = include_str!("../../peers/tls-nginx.conf");
 
@@ -33,15 +34,17 @@ pub(super) struct Prepare<'a> {
     /// A folder for configurations, logs and downloads.
     pub(super) dir: &'a Path,
     pub(super) files: &'a Files,
-    /// The sidecar.
-    pub(super) sidecar: Option<&'a Path>,
+    /// Says where our own programs are.
+    pub(super) args: &'a Args,
 }
 
 impl Prepare<'_> {
     /// A proxy by its name.
     pub(super) fn peer(&self, name: &str) -> Result<Peer> {
+        if let Some((flag, program)) = self.args.own(name) {
+            return self.ours(name, name, programs::given(program, name, flag)?);
+        }
         match name {
-            SIDECAR => self.ours(name, self.sidecar),
             "haproxy" => programs::haproxy(&self.render("tls-haproxy.cfg", HAPROXY)?),
             "nginx" => programs::nginx(&self.render("tls-nginx.conf", NGINX)?),
             "envoy" => {
@@ -58,12 +61,15 @@ impl Prepare<'_> {
     /// Another sidecar, as `NAME=FILE`.
     pub(super) fn custom(&self, text: &str) -> Result<Peer> {
         let (name, file) = text.split_once('=').context("--peer takes NAME=FILE")?;
-        self.ours(name, Some(Path::new(file)))
+        let binary = programs::given(Some(Path::new(file)), SIDECAR, "--peer")?;
+        self.ours(SIDECAR, name, binary)
     }
 
-    fn ours(&self, name: &str, program: Option<&Path>) -> Result<Peer> {
-        let binary = programs::given(program, SIDECAR, "--sidecar")?;
-        let config = self.render("tls-sidecar.yaml", OURS)?;
+    fn ours(&self, role: &str, name: &str, binary: PathBuf) -> Result<Peer> {
+        let config = match role {
+            INGRESS => self.render("tls-ingress.yaml", EDGE)?,
+            _ => self.render("tls-sidecar.yaml", OURS)?,
+        };
         Ok(programs::ours(name, binary, &["run", "-c", &config]))
     }
 

@@ -11,7 +11,7 @@ use super::certificate;
 use super::options::Args;
 use super::peers::{Ports, Prepare};
 use super::scenario::{Scenario, Settings};
-use crate::peer::{Peer, SIDECAR, programs};
+use crate::peer::{Peer, programs};
 use crate::run::conditions::Conditions;
 use crate::run::cost::{Busy, Cost};
 use crate::run::ledger::Ledger;
@@ -42,11 +42,13 @@ pub(crate) fn all(args: &Args) -> Result<Outcome> {
         ports: settings.ports,
         dir: &dir,
         files: &settings.files,
-        sidecar: args.sidecar.as_deref(),
+        args,
     };
-    if args.proxies.iter().any(|name| name == SIDECAR) {
+    for name in &args.proxies {
         // A peer may be missing; what the run is for may not.
-        programs::given(args.sidecar.as_deref(), SIDECAR, "--sidecar")?;
+        if let Some((flag, program)) = args.own(name) {
+            programs::given(program, name, flag)?;
+        }
     }
     let mut notes = Vec::new();
     let mut peers = programs::gather(&args.proxies, &mut notes, |name| prepare.peer(name));
