@@ -72,8 +72,14 @@ fn compile(written: &str) -> Result<Regex, Error> {
         .build();
     built.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => Error::TooLarge,
-        other => Error::Syntax(other.to_string()),
+        other => Error::Syntax(last_line(&other.to_string()).to_owned()),
     })
+}
+
+/// What is wrong, without the drawing above it.
+fn last_line(text: &str) -> &str {
+    let last = text.lines().last().unwrap_or_default().trim();
+    last.strip_prefix("error: ").unwrap_or(last)
 }
 
 impl PartialEq for Pattern {

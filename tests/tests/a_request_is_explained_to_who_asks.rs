@@ -10,6 +10,7 @@ use remora_tests::config::Config;
 use remora_tests::origin::{Origin, hang, ok, status};
 use remora_tests::promise::promise;
 use remora_tests::scripted::refusing;
+use remora_tests::wire::Wire;
 use serde_json::Value;
 
 fn asking() -> Request<Body> {
@@ -109,6 +110,47 @@ fn nobody_is_told_where_that_is_off() {
                 .headers
                 .contains_key("x-remora-explain")
         );
+    });
+}
+
+#[test]
+fn addresses_are_told_to_those_alone_who_may_ask() {
+    promise(async {
+        let (nowhere, _held) = refusing();
+        for (explain, is_told) in [("all", true), ("local", true), ("off", false)] {
+            let config = Config::of(&format!("to: http://{nowhere}"));
+            let config = config.with(&format!("explain: {explain}"));
+            let ambassador = Ambassador::start(&config).await;
+            let mut call = get("/");
+            let grpc = HeaderValue::from_static("application/grpc");
+            for message in ["", "grpc-message"] {
+                let reply = once(ambassador.address(), call).await.expect("an answer");
+                let status = reply.headers["proxy-status"].to_str().expect("text");
+                assert!(
+                    status.starts_with("remora; error=connection_refused"),
+                    "{status}"
+                );
+                let told = match message {
+                    "" => String::from_utf8_lossy(&reply.body).into_owned(),
+                    name => reply.headers[name].to_str().expect("text").to_owned(),
+                };
+                assert!(told.starts_with("connection_refused"), "{told}");
+                for text in [status, &told] {
+                    assert_eq!(
+                        text.contains(&nowhere.to_string()),
+                        is_told,
+                        "{explain}: {text}"
+                    );
+                }
+                call = get("/");
+                call.headers_mut().insert("content-type", grpc.clone());
+            }
+            let mut wire = Wire::connect(ambassador.address()).await;
+            let mistake = "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_owned();
+            wire.send(mistake).await.expect("sent");
+            let head = wire.head().await.expect("an answer");
+            assert!(head.contains("details="), "{head}");
+        }
     });
 }
 

@@ -136,7 +136,7 @@ fn the_most_specific_route_is_taken() {
 fn what_fits_no_route_is_told_so() {
     promise(async {
         let config = Config::of_ingress("routes: {shop.test/cart: {respond: {status: 204}}}");
-        let ingress = Proxy::start(&config).await;
+        let mut ingress = Proxy::start(&config.with("access-log: errors")).await;
         for (host, path) in [("shop.test", "/"), ("other.test", "/cart"), ("", "/cart")] {
             let reply = ask(&ingress, host, path).await;
             assert_eq!(
@@ -157,6 +157,11 @@ fn what_fits_no_route_is_told_so() {
         assert_eq!(metrics.sum("remora_faults_total", &labels), 3.0);
         let labels = [("entry", "edge"), ("code", "404")];
         assert_eq!(metrics.sum("remora_requests_total", &labels), 3.0);
+        ingress.signal(rustix::process::Signal::TERM);
+        ingress.exit().await;
+        let logged = ingress.access.to_end().await;
+        let logged = logged.iter().map(|line| &line["reason"]);
+        assert!(logged.into_iter().all(|why| why == "http_request_error"));
     });
 }
 
@@ -453,6 +458,45 @@ fn mistakes_in_routes_are_told_at_their_place() {
 }
 
 #[test]
+fn a_mistake_in_a_filter_is_told_at_its_key() {
+    promise(async {
+        for (route, caret) in [
+            ("{redirect: {host: a b}}", "a b"),
+            ("{redirect: {path: a}}", "a"),
+            ("{redirect: {status: 305}}", "305"),
+            ("{to: 'http://a', rewrite: {host: 'a b'}}", "'a b'"),
+            ("{to: 'http://a', rewrite: {path: b}}", "b"),
+            (
+                "{to: 'http://a', headers: {response: {remove: [te]}}}",
+                "te",
+            ),
+            (
+                "{to: 'http://a', headers: {request: {add: {upgrade: b}}}}",
+                "b",
+            ),
+            ("{to: 'http://a', cors: {origins: [a]}}", "a"),
+            (
+                "{to: 'http://a', cors: {origins: ['*'], methods: [G T]}}",
+                "G T",
+            ),
+            (
+                "{to: 'http://a', cors: {origins: ['*'], credentials: true}}",
+                "true",
+            ),
+            ("{respond: {status: 200, file: /none/such}}", "/none/such"),
+        ] {
+            let told = told_of(&[&format!("h.test: {route}")]).await;
+            let written = format!("      h.test: {route}");
+            let column = written.rfind(caret).expect("it is there") + 1;
+            assert!(
+                told.contains(&format!("remora.yaml:5:{column}\n")),
+                "{route}: {told}"
+            );
+        }
+    });
+}
+
+#[test]
 fn what_matches_nothing_is_a_mistake() {
     promise(async {
         let told = told_of(&["'c.test~/(': http://a"]).await;
@@ -461,5 +505,15 @@ fn what_matches_nothing_is_a_mistake() {
         }
         let told = told_of(&["a.test/: http://a", "a.test: http://b"]).await;
         assert!(told.contains("no request takes this route"), "{told}");
+        // What stands below the routes here is the listener's own.
+        let hosts = "{a.test: {}, x.b.test: {}, '*.a.test': {}, c.test: {}, '*.b.test': {}}";
+        let told = told_of(&[
+            "a.test: http://a",
+            "'*.b.test': http://a",
+            &format!("c.test: http://a\n    tls: {{cert: /c, key: /k, hosts: {hosts}}}"),
+        ])
+        .await;
+        assert_eq!(told.matches("no route is for").count(), 1, "{told}");
+        assert!(told.contains("no route is for `*.a.test`"), "{told}");
     });
 }

@@ -13,7 +13,7 @@ use remora_tests::load::Load;
 use remora_tests::needs;
 use remora_tests::origin::{Origin, ok};
 use remora_tests::promise::{expect, promise, until};
-use remora_tests::proxy::Proxy;
+use remora_tests::proxy::{INGRESS, Proxy, run_in};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio_tungstenite::tungstenite::Message;
@@ -163,6 +163,45 @@ fn rules_for_certificates_hold_for_the_host_that_is_asked_for() {
 }
 
 #[test]
+fn what_a_host_would_ask_for_and_get_is_told_offline() {
+    promise(async {
+        let (_authority, folder) = issued();
+        let at = folder.path().display();
+        let file = format!(
+            "ingress:\n  edge:\n    listen: :443\n    passthrough: {{deep.test: tcp://deep:1}}\n    routes: {{'*': {{respond: {{status: 200}}}}}}\n    \
+             tls: {{cert: {at}/a.pem, key: {at}/a.key, hosts: {{\
+             '*.b.test': {{client-ca: {at}/ca.crt}}, a.b.test: {{}}, c.test: {{client-ca: {at}/ca.crt, client: optional}}}}}}\n"
+        );
+        place(folder.path(), "remora.yaml", &file);
+        let expected = [
+            ("x.y.b.test/", "{client_certificate: required, status: 200}"),
+            ("A.b.test/", "{client_certificate: none, status: 200}"),
+            ("c.test/", "{client_certificate: optional, status: 200}"),
+            ("d.test/", "{client_certificate: none, status: 200}"),
+            ("deep.test/", "{passthrough: true}"),
+            ("d.test/..%2fx", "{route: null, status: 400}"),
+        ];
+        let samples = expected
+            .map(|(asked, told)| format!("- {{request: 'GET https://{asked}', expect: {told}}}\n"));
+        place(folder.path(), "samples.yaml", &samples.concat());
+        let arguments = ["check", "-c", "remora.yaml", "--samples", "samples.yaml"];
+        let output = run_in(INGRESS, folder.path(), &arguments).await;
+        assert!(output.status.success(), "{}", text(&output));
+        place(
+            folder.path(),
+            "samples.yaml",
+            &samples.concat().replace("optional", "none"),
+        );
+        let output = run_in(INGRESS, folder.path(), &arguments).await;
+        assert!(
+            text(&output).contains("samples.yaml:3:"),
+            "{}",
+            text(&output)
+        );
+    });
+}
+
+#[test]
 fn what_is_passed_through_is_not_decrypted() {
     if !needs::met(&[("curl", "curl")], false) {
         return;
@@ -202,7 +241,15 @@ fn what_is_passed_through_is_not_decrypted() {
                 "{}",
                 text(&output)
             );
-            if !is_terminated {
+            if is_terminated {
+                // As browsers do where one certificate is for both.
+                for version in ["--http1.1", "--http2"] {
+                    let other = ["-H", "Host: x.deep.test", version];
+                    let told = text(&curl(ingress.address(), "a.test", &ca, &other, "/").await);
+                    let is_told = told.contains(" 421") && told.contains("passed through");
+                    assert!(is_told, "{told}");
+                }
+            } else {
                 assert!(
                     text(&output).contains("unrecognized name"),
                     "{}",

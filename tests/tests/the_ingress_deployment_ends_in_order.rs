@@ -15,12 +15,18 @@ fn text_of(file: &str) -> String {
     std::fs::read_to_string(workspace().join(file)).expect("a file")
 }
 
-/// The `ConfigMap`, the Service, the budget and the Deployment.
-fn documents() -> [Value; 4] {
+/// The `ConfigMap`, the Service, the `NetworkPolicy`, the budget and the Deployment.
+fn documents() -> [Value; 5] {
     let documents = yaml::documents(&text_of("deploy/ingress.yaml"));
-    let documents: [Value; 4] = documents.try_into().expect("four documents");
+    let documents: [Value; 5] = documents.try_into().expect("five documents");
     let kinds = documents.each_ref().map(|document| &document["kind"]);
-    let expected = ["ConfigMap", "Service", "PodDisruptionBudget", "Deployment"];
+    let expected = [
+        "ConfigMap",
+        "Service",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Deployment",
+    ];
     assert_eq!(kinds, expected);
     documents
 }
@@ -66,7 +72,14 @@ fn its_file_checks_clean_and_its_drain_ends_before_it_is_killed() {
 
 #[test]
 fn the_kubelet_and_clients_find_their_ports() {
-    let [_, service, budget, deployment] = documents();
+    let [_, service, network, budget, deployment] = documents();
+    let rules = &network["spec"]["ingress"];
+    assert_eq!(
+        rules[0],
+        json!({"ports": [{"port": "plain"}, {"port": "web"}]})
+    );
+    assert_eq!(rules[1]["ports"], json!([{"port": "admin"}]));
+    assert!(rules[1]["from"][0]["namespaceSelector"].is_object());
     let template = &deployment["spec"]["template"];
     let container = &template["spec"]["containers"][0];
     let ports = container["ports"].as_array().expect("ports");

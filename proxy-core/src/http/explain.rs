@@ -33,6 +33,17 @@ pub enum Allowed {
     Nobody,
 }
 
+impl Allowed {
+    /// Whether whoever sent this request may.
+    pub fn permits(self, exchange: &Exchange) -> bool {
+        match self {
+            Self::All => true,
+            Self::Local => exchange.peer().is_some_and(is_local),
+            Self::Nobody => false,
+        }
+    }
+}
+
 /// Wraps services in [`Explain`].
 #[derive(Debug, Clone)]
 pub struct ExplainLayer {
@@ -67,16 +78,6 @@ pub struct Explain<S> {
     allowed: Allowed,
 }
 
-impl<S> Explain<S> {
-    fn allows(&self, exchange: &Exchange) -> bool {
-        match self.allowed {
-            Allowed::All => true,
-            Allowed::Local => exchange.peer().is_some_and(is_local),
-            Allowed::Nobody => false,
-        }
-    }
-}
-
 fn is_local(peer: SocketAddr) -> bool {
     peer.ip().to_canonical().is_loopback()
 }
@@ -98,7 +99,7 @@ where
         if request.headers().contains_key(&EXPLAIN) {
             request.headers_mut().remove(&EXPLAIN);
             let exchange = request.extensions().get::<Exchange>().cloned();
-            asked = exchange.filter(|exchange| self.allows(exchange));
+            asked = exchange.filter(|exchange| self.allowed.permits(exchange));
             asked.iter().for_each(Exchange::explain);
         }
         ExplainFuture {

@@ -18,7 +18,8 @@ use serde::Serialize;
 use tower::{Layer, Service};
 
 use crate::body::{Body, End, Watch};
-use crate::telemetry::{AccessLog, EntryCounters, Exchange, timestamp, trace_id, traced};
+use crate::fault::Reason;
+use crate::telemetry::{AccessLog, EntryCounters, Exchange, Story, timestamp, trace_id, traced};
 
 /// The status of an exchange that its client gave up.
 const ABORTED: u16 = 499;
@@ -197,6 +198,12 @@ impl Drop for Entry {
     }
 }
 
+/// Whether something went wrong: that no route fits is the answer to whoever tries paths.
+fn is_failure(story: &Story) -> bool {
+    let fault = story.fault.as_ref();
+    fault.is_some_and(|(reason, _)| *reason != Reason::NoRoute)
+}
+
 impl Entry {
     fn close(&mut self, cut: bool) {
         self.open = false;
@@ -208,7 +215,7 @@ impl Entry {
         if let Ok(status) = StatusCode::from_u16(self.status) {
             counters.response(status);
         }
-        let failed = self.status >= 500 || self.exchange.story(|story| story.fault.is_some());
+        let failed = self.status >= 500 || self.exchange.story(|story| is_failure(story));
         if failed {
             self.note_failure();
         }

@@ -2,7 +2,8 @@
 //!
 //! Every such response says which hop failed and why: in `Proxy-Status` (RFC 9209), in a sentence
 //! of text, and for gRPC calls in `grpc-status` and `grpc-message` with HTTP status 200, as gRPC's
-//! HTTP/2 mapping wants it.
+//! HTTP/2 mapping wants it. What happened behind the proxy names addresses: it is told to those alone who
+//! may have a request explained, and others learn the reason and what was wrong with their own request.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,8 +15,9 @@ use http::{Method, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::Allowed;
 use crate::body::{Body, withhold};
-use crate::fault::{Fault, Reason};
+use crate::fault::{Fault, Reason, Side};
 use crate::telemetry::Exchange;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -23,14 +25,26 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Wraps services in [`Respond`].
-#[derive(Debug, Clone, Default)]
-pub struct RespondLayer;
+#[derive(Debug, Clone)]
+pub struct RespondLayer {
+    told: Allowed,
+}
+
+impl RespondLayer {
+    /// Tells what happened behind the proxy to those that `told` permits.
+    pub fn new(told: Allowed) -> Self {
+        Self { told }
+    }
+}
 
 impl<S> Layer<S> for RespondLayer {
     type Service = Respond<S>;
 
     fn layer(&self, inner: S) -> Respond<S> {
-        Respond { inner }
+        Respond {
+            inner,
+            told: self.told,
+        }
     }
 }
 
@@ -38,6 +52,7 @@ impl<S> Layer<S> for RespondLayer {
 #[derive(Debug, Clone)]
 pub struct Respond<S> {
     inner: S,
+    told: Allowed,
 }
 
 impl<S> Service<Request<Body>> for Respond<S>
@@ -58,6 +73,7 @@ where
         let to_head = *request.method() == Method::HEAD;
         RespondFuture {
             inner: self.inner.call(request),
+            told: self.told,
             exchange,
             grpc,
             to_head,
@@ -70,6 +86,7 @@ pin_project! {
     pub struct RespondFuture<F> {
         #[pin]
         inner: F,
+        told: Allowed,
         exchange: Option<Exchange>,
         grpc: bool,
         to_head: bool,
@@ -87,12 +104,16 @@ where
         Poll::Ready(Ok(match ready!(this.inner.poll(cx)) {
             Ok(response) => response,
             Err(fault) => {
-                if let Some(exchange) = this.exchange {
+                let exchange = this.exchange.as_ref();
+                if let Some(exchange) = exchange {
                     exchange.fail(&fault);
                 }
+                let is_own = fault.reason().side() == Side::Downstream;
+                let is_told = is_own || exchange.is_none_or(|one| this.told.permits(one));
+                let details = is_told.then(|| fault.story());
                 let mut response = match *this.grpc {
-                    true => grpc_response(&fault),
-                    false => text_response(&fault),
+                    true => grpc_response(&fault, details.as_deref()),
+                    false => text_response(&fault, details.as_deref()),
                 };
                 if *this.to_head {
                     withhold(&mut response);
@@ -110,10 +131,10 @@ fn is_grpc(request: &Request<Body>) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-fn text_response(fault: &Fault) -> Response<Body> {
+fn text_response(fault: &Fault, details: Option<&str>) -> Response<Body> {
     let reason = fault.reason();
-    let text = format!("{}: {}\n", reason.token(), fault.story());
-    let mut response = Response::new(Body::full(text));
+    let text = sentence(reason, details);
+    let mut response = Response::new(Body::full(text + "\n"));
     *response.status_mut() = fault.status();
     response.headers_mut().insert(
         CONTENT_TYPE,
@@ -121,7 +142,7 @@ fn text_response(fault: &Fault) -> Response<Body> {
     );
     response
         .headers_mut()
-        .insert(PROXY_STATUS, proxy_status(fault));
+        .insert(PROXY_STATUS, proxy_status(reason, details));
     if reason == Reason::RequestError {
         // What follows a request that cannot be trusted cannot be trusted either.
         response
@@ -131,7 +152,7 @@ fn text_response(fault: &Fault) -> Response<Body> {
     response
 }
 
-fn grpc_response(fault: &Fault) -> Response<Body> {
+fn grpc_response(fault: &Fault, details: Option<&str>) -> Response<Body> {
     let code = match fault.status() {
         StatusCode::BAD_REQUEST => "3",
         StatusCode::GATEWAY_TIMEOUT => "4",
@@ -144,23 +165,32 @@ fn grpc_response(fault: &Fault) -> Response<Body> {
     headers.insert(GRPC_STATUS, HeaderValue::from_static(code));
     headers.insert(
         GRPC_MESSAGE,
-        percent_encoded(&format!("{}: {}", fault.reason().token(), fault.story())),
+        percent_encoded(&sentence(fault.reason(), details)),
     );
-    headers.insert(PROXY_STATUS, proxy_status(fault));
+    headers.insert(PROXY_STATUS, proxy_status(fault.reason(), details));
     response
 }
 
+/// The reason, and the details of those who are told.
+fn sentence(reason: Reason, details: Option<&str>) -> String {
+    let token = reason.token();
+    details.map_or_else(|| token.to_owned(), |details| format!("{token}: {details}"))
+}
+
 /// `remora; error=TYPE; details="..."`, the details as a structured-field string (RFC 8941, 3.3.3).
-fn proxy_status(fault: &Fault) -> HeaderValue {
-    let mut text = format!("remora; error={}; details=\"", fault.reason().token());
-    for c in fault.story().chars() {
-        match c {
-            '"' | '\\' => text.extend(['\\', c]),
-            ' '..='~' => text.push(c),
-            _ => text.push('?'),
+fn proxy_status(reason: Reason, details: Option<&str>) -> HeaderValue {
+    let mut text = format!("remora; error={}", reason.token());
+    if let Some(details) = details {
+        text.push_str("; details=\"");
+        for c in details.chars() {
+            match c {
+                '"' | '\\' => text.extend(['\\', c]),
+                ' '..='~' => text.push(c),
+                _ => text.push('?'),
+            }
         }
+        text.push('"');
     }
-    text.push('"');
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("remora"))
 }
 
@@ -183,11 +213,13 @@ mod tests {
 
     #[test]
     fn details_are_a_structured_field_string() {
-        let fault = Fault::unseen(Reason::DnsError, "no \"such\" näme");
+        let status = proxy_status(Reason::DnsError, Some("no \"such\" näme"));
         assert_eq!(
-            proxy_status(&fault),
+            status,
             r#"remora; error=dns_error; details="no \"such\" n?me""#
         );
+        let status = proxy_status(Reason::DnsError, None);
+        assert_eq!(status, "remora; error=dns_error");
     }
 
     #[test]

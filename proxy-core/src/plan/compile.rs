@@ -153,7 +153,7 @@ impl<'w> Compiler<'w> {
         }
         if let Err(invalid) = (self.world.servable)(accept) {
             self.errors
-                .push(inbound::located(invalid, self.document, at));
+                .push(inbound::located(invalid, accept, self.document, at));
         }
     }
 

@@ -17,16 +17,16 @@ use crate::transform::{PathChange, compress, cors, fixed, headers, hsts, redirec
 
 /// A setting that cannot be, and where it stands below its filter.
 pub(super) struct Wrong {
-    /// The key; empty for the filter as a whole.
-    pub(super) key: String,
+    /// The keys that lead there; none for the filter as a whole.
+    pub(super) at: Vec<String>,
     pub(super) message: String,
     pub(super) help: String,
 }
 
 impl Wrong {
-    fn new(key: &str, message: impl ToString, help: &str) -> Self {
+    fn new(at: &[&str], message: impl ToString, help: &str) -> Self {
         Self {
-            key: key.to_owned(),
+            at: at.iter().map(|key| (*key).to_owned()).collect(),
             message: message.to_string(),
             help: help.to_owned(),
         }
@@ -34,9 +34,7 @@ impl Wrong {
 
     /// Where it stands.
     pub(super) fn below(&self) -> impl Iterator<Item = &str> {
-        Some(self.key.as_str())
-            .filter(|key| !key.is_empty())
-            .into_iter()
+        self.at.iter().map(String::as_str)
     }
 }
 
@@ -57,7 +55,7 @@ pub(super) fn of_route(key: &RouteKey, route: &Route) -> Result<Filters, Wrong> 
         response: changes(&route.headers.response),
     };
     if let Err(error) = headers::HeadersLayer::new(headers.clone()) {
-        return Err(Wrong::new("headers", error, "leave it out"));
+        return Err(wrong_headers(&headers, error));
     }
     let cors = match &route.cors {
         Some(cors) => Some(self::cors(cors)?),
@@ -68,6 +66,47 @@ pub(super) fn of_route(key: &RouteKey, route: &Route) -> Result<Filters, Wrong> 
         headers,
         cors,
     })
+}
+
+/// A field that may not be changed, at the place where it is.
+fn wrong_headers(params: &headers::Params, error: headers::Error) -> Wrong {
+    let (headers::Error::Reserved(name) | headers::Error::Repeated(name)) = &error;
+    let halves = [("request", &params.request), ("response", &params.response)];
+    let places = halves.into_iter().flat_map(|(half, changes)| {
+        let holds = |pairs: &[(HeaderName, HeaderValue)]| pairs.iter().any(|(one, _)| one == name);
+        [
+            ("remove", changes.remove.contains(name)),
+            ("add", holds(&changes.add)),
+            ("set", holds(&changes.set)),
+        ]
+        .map(|(key, is_there)| (half, key, is_there))
+    });
+    let place = places.filter(|(.., is_there)| *is_there).last();
+    let (half, key) = place.map_or(("request", "set"), |(half, key, _)| (half, key));
+    let help = "leave it out";
+    match key {
+        "remove" => {
+            let removed = match half {
+                "request" => &params.request.remove,
+                _ => &params.response.remove,
+            };
+            let place = removed.iter().position(|one| one == name);
+            let place = place.unwrap_or_default().to_string();
+            Wrong::new(&["headers", half, key, &place], error, help)
+        }
+        _ => {
+            let name = name.clone();
+            Wrong::new(&["headers", half, key, name.as_str()], error, help)
+        }
+    }
+}
+
+/// The key that a wrong path is written at.
+fn path_key(path: Option<&String>) -> &'static str {
+    match path {
+        Some(_) => "path",
+        None => "prefix",
+    }
 }
 
 fn changes(changes: &FieldChanges) -> headers::Changes {
@@ -108,7 +147,7 @@ fn rewrite(key: &RouteKey, rewrite: &Rewrite) -> Result<rewrite::Params, Wrong> 
         Some(host) => Some(host.parse().map_err(|_| {
             let message = format!("`{host}` is no host");
             Wrong::new(
-                "rewrite",
+                &["rewrite", "host"],
                 message,
                 "write a host, with a port where there is to be one",
             )
@@ -121,7 +160,16 @@ fn rewrite(key: &RouteKey, rewrite: &Rewrite) -> Result<rewrite::Params, Wrong> 
     };
     match rewrite::RewriteLayer::new(params.clone()) {
         Ok(_) => Ok(params),
-        Err(error) => Err(Wrong::new("rewrite", error, "write one like `/v2`")),
+        Err(error @ rewrite::Error::Path(_)) => Err(Wrong::new(
+            &["rewrite", path_key(rewrite.path.as_ref())],
+            error,
+            "write one like `/v2`",
+        )),
+        Err(error @ rewrite::Error::UserInformation(_)) => Err(Wrong::new(
+            &["rewrite", "host"],
+            error,
+            "write the host alone",
+        )),
     }
 }
 
@@ -140,7 +188,7 @@ pub(super) fn redirect(
         path: path_change(key, redirect.path.as_ref(), redirect.prefix.as_ref()),
         status: match redirect.status {
             Some(status) => StatusCode::from_u16(status.value() as u16)
-                .map_err(|error| Wrong::new("status", error, "write `302`"))?,
+                .map_err(|error| Wrong::new(&["status"], error, "write `302`"))?,
             None => StatusCode::FOUND,
         },
         listener_scheme,
@@ -148,14 +196,23 @@ pub(super) fn redirect(
     };
     match redirect::Redirect::new(params.clone()) {
         Ok(_) => Ok(params),
-        Err(error @ redirect::Error::Status(_)) => {
-            Err(Wrong::new("status", error, "write `302`, or leave it out"))
-        }
-        Err(error) => Err(Wrong::new(
-            "",
+        Err(error @ redirect::Error::Status(_)) => Err(Wrong::new(
+            &["status"],
             error,
-            "see the redirects in docs/ingress.md",
+            "write `302`, or leave it out",
         )),
+        Err(error @ redirect::Error::Host(_)) => {
+            let help = "write a name or an address; `port` is a key of its own";
+            Err(Wrong::new(&["host"], error, help))
+        }
+        Err(error @ redirect::Error::Path(_)) => Err(Wrong::new(
+            &[path_key(redirect.path.as_ref())],
+            error,
+            "write one like `/v2`",
+        )),
+        Err(error @ redirect::Error::Scheme(_)) => {
+            Err(Wrong::new(&["scheme"], error, "write `https`"))
+        }
     }
 }
 
@@ -164,7 +221,7 @@ pub(super) fn answer(answer: &Answer, world: &World<'_>) -> Result<fixed::Params
         (Some(text), _) => Bytes::from(text.clone()),
         (None, Some(file)) => read(file, world).map_err(|message| {
             Wrong::new(
-                "file",
+                &["file"],
                 message,
                 "name a file that can be read, of at most 1 MiB",
             )
@@ -178,13 +235,13 @@ pub(super) fn answer(answer: &Answer, world: &World<'_>) -> Result<fixed::Params
     };
     let status = StatusCode::from_u16(answer.status.value() as u16);
     let params = fixed::Params {
-        status: status.map_err(|error| Wrong::new("status", error, "write `404`"))?,
+        status: status.map_err(|error| Wrong::new(&["status"], error, "write `404`"))?,
         body,
         content_type,
     };
     match fixed::Fixed::new(params.clone()) {
         Ok(_) => Ok(params),
-        Err(error) => Err(Wrong::new("status", error, "leave out the body")),
+        Err(error) => Err(Wrong::new(&["status"], error, "leave out the body")),
     }
 }
 
@@ -212,7 +269,7 @@ fn cors(cors: &Cors) -> Result<cors::Params, Wrong> {
     if cors.credentials && cors.origins.iter().any(|origin| origin == "*") {
         let message = "every page of the web could call with cookies";
         return Err(Wrong::new(
-            "cors",
+            &["cors", "credentials"],
             message,
             "name the origins, or leave out `credentials`",
         ));
@@ -220,29 +277,44 @@ fn cors(cors: &Cors) -> Result<cors::Params, Wrong> {
     let params = cors::Params {
         origins: cors.origins.iter().map(origin).collect(),
         credentials: cors.credentials,
-        methods: names::<Method>(&cors.methods, "a method")?,
-        headers: names::<HeaderName>(&cors.headers, "the name of a header")?,
-        expose: names::<HeaderName>(&cors.expose, "the name of a header")?,
+        methods: names::<Method>("methods", &cors.methods, "a method")?,
+        headers: names::<HeaderName>("headers", &cors.headers, "the name of a header")?,
+        expose: names::<HeaderName>("expose", &cors.expose, "the name of a header")?,
         max_age: cors.max_age.map(|age| age.std()),
     };
     match cors::CorsLayer::new(&params) {
         Ok(_) => Ok(params),
-        Err(error) => Err(Wrong::new(
-            "cors",
-            error,
-            "write origins as browsers do: `https://app.example.com`",
-        )),
+        Err(error) => {
+            let alone = |origin: &cors::Origin| cors::Params {
+                origins: vec![origin.clone()],
+                ..params.clone()
+            };
+            let mut origins = params.origins.iter();
+            let place = origins.position(|origin| cors::CorsLayer::new(&alone(origin)).is_err());
+            let place = place.map(|place| place.to_string());
+            let at: Vec<&str> = ["cors", "origins"]
+                .into_iter()
+                .chain(place.as_deref())
+                .collect();
+            let help = "write origins as browsers do: `https://app.example.com`";
+            Err(Wrong::new(&at, error, help))
+        }
     }
 }
 
-fn names<T: std::str::FromStr>(written: &[String], what: &str) -> Result<cors::Names<T>, Wrong> {
+fn names<T: std::str::FromStr>(
+    key: &str,
+    written: &[String],
+    what: &str,
+) -> Result<cors::Names<T>, Wrong> {
     if written.iter().any(|name| name == "*") {
         return Ok(cors::Names::Any);
     }
-    let parsed = written.iter().map(|name| {
+    let parsed = written.iter().enumerate().map(|(place, name)| {
         name.parse().map_err(|_| {
             let message = format!("`{name}` is not {what}");
-            Wrong::new("cors", message, "write one, or `*` for every one")
+            let help = "write one, or `*` for every one";
+            Wrong::new(&["cors", key, &place.to_string()], message, help)
         })
     });
     parsed.collect::<Result<_, _>>().map(cors::Names::These)
@@ -261,7 +333,7 @@ pub(super) fn hsts(gateway: &Gateway) -> Result<Option<hsts::Params>, Wrong> {
         Ok(_) => Ok(Some(params)),
         Err(error) => {
             let help = "write `{max-age: 8760h, subdomains: true, preload: true}`";
-            Err(Wrong::new("preload", error, help))
+            Err(Wrong::new(&["preload"], error, help))
         }
     }
 }
@@ -288,7 +360,7 @@ pub(super) fn compress(gateway: &Gateway) -> Result<Option<compress::Params>, Wr
         Ok(_) => Ok(Some(params)),
         Err(error) => {
             let help = "write codings of `zstd`, `br` and `gzip`, and types like `text/*`";
-            Err(Wrong::new("", error, help))
+            Err(Wrong::new(&[], error, help))
         }
     }
 }
@@ -299,14 +371,14 @@ pub(super) fn pages(gateway: &Gateway, world: &World<'_>) -> Result<pages::Param
         let range = range(statuses).ok_or_else(|| {
             let message = format!("`{statuses}` is neither a status nor a range of them");
             Wrong::new(
-                statuses,
+                &[statuses],
                 message,
                 "write one like `404` or `502-504`, from 400 to 599",
             )
         })?;
         let body = read(file, world).map_err(|message| {
             Wrong::new(
-                statuses,
+                &[statuses],
                 message,
                 "name a file that can be read, of at most 1 MiB",
             )

@@ -77,7 +77,13 @@ fn clients(ca: Option<&String>, client: ClientCertificate, crls: &[String]) -> C
 }
 
 /// What callers cannot be shown, at the place of its file.
-pub(super) fn located(invalid: Invalid, document: &Document, at: &[&str]) -> config::Error {
+pub(super) fn located(
+    invalid: Invalid,
+    accept: &AcceptorParams,
+    document: &Document,
+    at: &[&str],
+) -> config::Error {
+    let host = of_host(&invalid, accept);
     let key: &[&str] = match invalid.part {
         InvalidPart::Certificate => &["cert"],
         InvalidPart::Key => &["key"],
@@ -88,8 +94,26 @@ pub(super) fn located(invalid: Invalid, document: &Document, at: &[&str]) -> con
         InvalidPart::Folder => &["folder"],
         InvalidPart::Acme => &["acme", "folder"],
     };
-    let path = [at, &["tls"], key].concat();
+    let host = host.map(|host| ["hosts", host]);
+    let host = host.iter().flatten().copied().collect::<Vec<_>>();
+    let path = [at, &["tls"], &host, key].concat();
     document.error_at(&path, invalid.message, invalid.help)
+}
+
+/// The host of whose rules a file is, where it is not of those beside `hosts`.
+fn of_host<'a>(invalid: &Invalid, accept: &'a AcceptorParams) -> Option<&'a str> {
+    let holds = |rules: &ClientPolicy| match rules {
+        ClientPolicy::None => false,
+        ClientPolicy::Optional(of) | ClientPolicy::Required(of) => match invalid.part {
+            InvalidPart::ClientCa => of.ca == invalid.file,
+            InvalidPart::Crl => of.crls.contains(&invalid.file),
+            _ => false,
+        },
+    };
+    let mut hosts = accept.hosts.iter();
+    let host = hosts.find(|(_, rules)| holds(rules));
+    host.filter(|_| !holds(&accept.clients))
+        .map(|(host, _)| host.as_str())
 }
 
 /// Who connects with a header of the PROXY protocol.

@@ -12,11 +12,11 @@ use super::compile::{Compiler, compile_http};
 use super::routes::{LeadsTo, RoutePlan, RouteTable, RoutesPlan};
 use super::{EntryPlan, ServicePlan, filters, inbound, mirror, obtained};
 use crate::config::{
-    Document, Entry, EntryName, Gateway, Lead, ListenAddress, Route, RouteKey, RoutePath, To, Url,
-    ValueMatch,
+    Document, Entry, EntryName, Gateway, InboundTls, Lead, ListenAddress, Route, RouteKey,
+    RoutePath, To, Url, ValueMatch,
 };
 use crate::http::ForwardParams;
-use crate::route::{self, Field, Match, Parameter, Value};
+use crate::route::{self, Field, Host, Match, Parameter, Value};
 
 /// The entries of all gateways of the file: each after those that its routes lead to.
 pub(super) fn entries(document: &Document, compiler: &mut Compiler<'_>) -> Vec<EntryPlan> {
@@ -43,6 +43,14 @@ fn forward(gateway: &Gateway) -> Option<ForwardParams> {
     Some(inbound::forward(told, gateway.tls.is_some()))
 }
 
+/// The hosts of a route.
+fn host(key: &RouteKey) -> Result<Host, route::Error> {
+    match key.host() {
+        "" => Ok(Host::Any),
+        host => host.parse(),
+    }
+}
+
 struct Compiling<'c, 'w> {
     compiler: &'c mut Compiler<'w>,
     name: &'c EntryName,
@@ -67,8 +75,8 @@ impl Compiling<'_, '_> {
         let pages = filters::pages(gateway, self.compiler.world());
         let pages = pages
             .map_err(|wrong| {
-                let at = ["errors", wrong.key.as_str()];
-                self.wrong(&at, wrong.message, wrong.help);
+                let at: Vec<&str> = std::iter::once("errors").chain(wrong.below()).collect();
+                self.wrong(&at, wrong.message.clone(), wrong.help.clone());
             })
             .unwrap_or_default();
         let hsts = self.checked(&["hsts"], filters::hsts(gateway))?;
@@ -87,9 +95,14 @@ impl Compiling<'_, '_> {
             pages,
             hsts,
             compress,
+            elsewhere: passthrough
+                .iter()
+                .map(|(host, _)| (host.clone(), ()))
+                .collect(),
         }));
         let service = ServicePlan::Http(Box::new(http));
         let tls = gateway.tls.as_ref();
+        tls.into_iter().for_each(|tls| self.rules(tls));
         let name = Arc::from(self.name.as_str());
         let acme = tls.and_then(|tls| obtained::params(&name, tls));
         let accept = tls.map(|tls| inbound::accept(tls, &service, acme.as_ref()));
@@ -114,6 +127,25 @@ impl Compiling<'_, '_> {
         })
     }
 
+    /// Rules for clients of a host that nobody can ask for are a mistake: another host is without them.
+    fn rules(&mut self, tls: &InboundTls) {
+        let keys = self.gateway.routes.keys();
+        let hosts: Vec<Host> = keys.filter_map(|key| host(key).ok()).collect();
+        for name in tls.hosts.keys() {
+            let Ok(rules) = name.parse::<Host>() else {
+                continue;
+            };
+            if !hosts.iter().any(|host| host.meets(&rules)) {
+                let help = "write the host as in `routes`, or leave it out";
+                self.wrong(
+                    &["tls", "hosts", name],
+                    format!("no route is for `{name}`"),
+                    help,
+                );
+            }
+        }
+    }
+
     /// A value that a filter takes, or nothing and an error at its place.
     fn checked<T>(&mut self, at: &[&str], value: Result<T, filters::Wrong>) -> Option<T> {
         value
@@ -125,19 +157,22 @@ impl Compiling<'_, '_> {
     }
 
     /// The names that are passed through, and the entries of bytes that they lead to.
-    fn passthrough(&mut self) -> Vec<(String, Arc<str>)> {
+    fn passthrough(&mut self) -> Vec<(Host, Arc<str>)> {
         let mut all = Vec::new();
         for (host, to) in &self.gateway.passthrough {
             let at = ["passthrough", host.as_str()];
-            if let Err(error) = host.parse::<route::Host>() {
-                let help = "write a name, or `*.` and a name";
-                self.wrong(&at, error.to_string(), help);
-                continue;
-            }
+            let named = match host.parse::<Host>() {
+                Ok(named) => named,
+                Err(error) => {
+                    let help = "write a name, or `*.` and a name";
+                    self.wrong(&at, error.to_string(), help);
+                    continue;
+                }
+            };
             let entry = Entry::new(ListenAddress::localhost(0), to.clone());
             let name = format!("passthrough/{}", host.to_ascii_lowercase());
             if let Some(name) = self.entry(&at, &name, &entry) {
-                all.push((host.to_ascii_lowercase(), name));
+                all.push((named, name));
             }
         }
         all
@@ -188,12 +223,7 @@ impl Compiling<'_, '_> {
     /// What a route asks of requests: one match for each method.
     fn matches(&mut self, key: &RouteKey, route: &Route) -> Option<Vec<Match>> {
         let at = ["routes", key.as_str()];
-        let host = match key.host() {
-            "" => "*",
-            host => host,
-        };
-        let host = host
-            .parse()
+        let host = host(key)
             .map_err(|error: route::Error| {
                 let help = "write a name, `*.` and a name, or `*`, and no port";
                 self.wrong(&at, error.to_string(), help);

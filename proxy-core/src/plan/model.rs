@@ -14,6 +14,7 @@ use crate::discovery::ResolverParams;
 use crate::http::{Allowed, ClientParams, ForwardParams, ProbeQuestion, ServerParams};
 use crate::net::proxy_protocol;
 use crate::resilience::{hedge, inject, limit, mirror, retry};
+use crate::route::Host;
 use crate::telemetry::Which;
 use crate::tls::{AcceptorParams, Params as TlsParams};
 
@@ -57,7 +58,7 @@ pub struct EntryPlan {
     /// How the certificate that callers are shown is obtained; none where it is brought.
     pub acme: Option<acme::Params>,
     /// The entries of bytes that connections go to as they come, by the name that they ask for in TLS (SNI).
-    pub passthrough: Vec<(String, Arc<str>)>,
+    pub passthrough: Vec<(Host, Arc<str>)>,
     /// Whether it gets the copies of another entry's requests.
     pub is_mirror: bool,
     /// When endpoints are ejected; none for never.

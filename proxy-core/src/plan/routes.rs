@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::route::{Error, Match, Table};
+use crate::route::{ByHost, Error, Match, Table};
 use crate::transform::{compress, cors, fixed, headers, hsts, pages, redirect, rewrite};
 
 /// The routes of one listener.
@@ -18,6 +18,8 @@ pub struct RoutesPlan {
     pub hsts: Option<hsts::Params>,
     /// Which responses are compressed.
     pub compress: Option<compress::Params>,
+    /// The hosts whose TLS is passed through: no connection that ends here is theirs.
+    pub elsewhere: ByHost<()>,
 }
 
 /// What becomes of the requests of one route.
@@ -54,10 +56,15 @@ impl RoutesPlan {
 }
 
 impl RoutePlan {
-    /// Whether requests and responses go through as they are.
-    pub fn is_plain(&self) -> bool {
+    /// The entry that it leads to, if requests and responses go through as they are.
+    pub fn plain(&self) -> Option<&str> {
         let plain = self.rewrite.is_none() && self.cors.is_none();
-        plain && self.headers == headers::Params::default() && matches!(self.to, LeadsTo::Entry(_))
+        match &self.to {
+            LeadsTo::Entry(entry) if plain && self.headers == headers::Params::default() => {
+                Some(entry)
+            }
+            _ => None,
+        }
     }
 }
 

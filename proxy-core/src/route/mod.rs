@@ -29,6 +29,7 @@
 //!
 //! It does not say what a route does, and knows no TLS: one listener is one table.
 
+mod by_host;
 mod conditions;
 mod error;
 mod head;
@@ -43,6 +44,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use by_host::ByHost;
 pub use error::Error;
 pub use head::Head;
 pub use host::canonical;

@@ -7,7 +7,7 @@ use http::Method;
 use http::header::HeaderName;
 
 use super::error::Error;
-use super::host;
+use super::host::{self, suffixes};
 
 /// One condition for a route: every part must match. The default matches every request.
 ///
@@ -84,6 +84,22 @@ pub enum Value {
 impl Default for Path {
     fn default() -> Self {
         Self::Prefix("/".to_owned())
+    }
+}
+
+impl Host {
+    /// Whether some host is both of this and of another.
+    pub fn meets(&self, other: &Self) -> bool {
+        let below = |suffix: &str, host: &str| suffixes(host).any(|one| one == suffix);
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Exact(one), Self::Exact(other)) => one == other,
+            (Self::Wildcard(suffix), Self::Exact(host))
+            | (Self::Exact(host), Self::Wildcard(suffix)) => below(suffix, host),
+            (Self::Wildcard(one), Self::Wildcard(other)) => {
+                one == other || below(one, other) || below(other, one)
+            }
+        }
     }
 }
 

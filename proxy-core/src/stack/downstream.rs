@@ -33,7 +33,7 @@ pub fn downstream(
         // Above the responses that we make ourselves: they are explained too.
         .layer(ExplainLayer::new(Arc::clone(name), plan.explain))
         // Everything below fails with a fault; here it becomes a response.
-        .layer(RespondLayer)
+        .layer(RespondLayer::new(plan.explain))
         // Nothing below sees a field of the hop, or a request without one clear authority.
         .layer(HygieneLayer)
         // Below that: what is said of the caller here, the caller cannot take away or add to.

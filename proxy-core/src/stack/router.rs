@@ -3,6 +3,7 @@
 //! A request that no route fits, or that must not be routed, goes down the listener's own stack, which tells
 //! the client why and records it.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -20,8 +21,9 @@ use crate::http::{
     Explain, ExplainLayer, ForwardLayer, HygieneLayer, Record, RecordLayer, Respond, RespondLayer,
     UpgradeLayer,
 };
+use crate::net::Secured;
 use crate::plan::{HttpPlan, LeadsTo, RoutePlan, RouteTable, RoutesPlan};
-use crate::route::{Head, Refused, normalise};
+use crate::route::{ByHost, Head, Refused, canonical, normalise};
 use crate::telemetry::{AccessLog, EntryCounters, Exchange};
 use crate::tls::Acceptor;
 use crate::transform::compress::CompressLayer;
@@ -37,6 +39,7 @@ use crate::transform::rewrite::RewriteLayer;
 pub struct Router<C> {
     table: RouteTable,
     acceptor: Option<Arc<Acceptor>>,
+    elsewhere: ByHost<()>,
     ways: Vec<Way<C>>,
     /// What answers where no route does.
     own: Changing,
@@ -52,7 +55,7 @@ struct Way<C> {
 enum Stack<C> {
     /// That of the entry which the route leads to: nothing is changed.
     Shared(C),
-    Changing(Changing),
+    Changing(Arc<Changing>),
 }
 
 /// A stack that changes requests and responses.
@@ -90,6 +93,7 @@ enum Refusal {
     NoRoute,
     BadPath(Refused),
     Misdirected,
+    PassedThrough,
 }
 
 impl<C> Router<C> {
@@ -100,10 +104,13 @@ impl<C> Router<C> {
         find: impl Fn(&str) -> Option<Destination<C>>,
     ) -> Self {
         let all = Changes::of(routes);
+        // Routes that change nothing themselves share the stack of where they lead to.
+        let mut shared: HashMap<&str, Arc<Changing>> = HashMap::new();
         let ways = routes.routes.iter().map(|route| {
+            let plain = route.plain().and_then(|entry| shared.get(entry));
             let (name, counters, to) = match &route.to {
                 LeadsTo::Entry(entry) => match find(entry) {
-                    Some(found) if route.is_plain() && !routes.changes_all() => {
+                    Some(found) if route.plain().is_some() && !routes.changes_all() => {
                         return Way {
                             name: Arc::clone(&route.name),
                             counters: found.counters,
@@ -122,14 +129,15 @@ impl<C> Router<C> {
                     Err(_) => own(listener, Seam::new(Unrouted)),
                 },
             };
+            let stack = plain.cloned().unwrap_or_else(|| {
+                let stack = changing(listener, &all, Some(route), (name, &counters), to);
+                Arc::new(stack)
+            });
+            if let Some(entry) = route.plain() {
+                shared.insert(entry, Arc::clone(&stack));
+            }
             Way {
-                stack: Stack::Changing(changing(
-                    listener,
-                    &all,
-                    Some(route),
-                    (name, &counters),
-                    to,
-                )),
+                stack: Stack::Changing(stack),
                 name: Arc::clone(&route.name),
                 counters,
             }
@@ -140,6 +148,7 @@ impl<C> Router<C> {
             own: changing(listener, &all, None, (name, &counters), unrouted),
             table: routes.table.clone(),
             acceptor: listener.acceptor.cloned(),
+            elsewhere: routes.elsewhere.clone(),
         }
     }
 
@@ -151,6 +160,12 @@ impl<C> Router<C> {
             return Err(Refusal::Misdirected);
         }
         let head = Head::of(request);
+        if !self.elsewhere.is_empty() && request.extensions().get::<Arc<Secured>>().is_some() {
+            let host = canonical(head.authority);
+            if self.elsewhere.find(&host).is_some() {
+                return Err(Refusal::PassedThrough);
+            }
+        }
         let found = self.table.table().find(&head);
         let route = found.and_then(|found| self.table.route(found));
         route
@@ -239,7 +254,7 @@ fn changing(
     });
     let plan = listener.plan;
     let inner = ServiceBuilder::new()
-        .layer(RespondLayer)
+        .layer(RespondLayer::new(plan.explain))
         .layer(HygieneLayer)
         .layer(ForwardLayer::new(plan.forward.clone()).with_client_cert(plan.client_cert))
         // What is said of the caller tells what it asked for, not what becomes of it.
@@ -264,7 +279,7 @@ fn changing(
                 listener.log.clone(),
             ))
             .layer(ExplainLayer::new(name, plan.explain))
-            .layer(RespondLayer)
+            .layer(RespondLayer::new(plan.explain))
             .service(Seam::new(changed)),
     )
 }
@@ -288,6 +303,10 @@ impl Service<Request<Body>> for Unrouted {
             Refusal::NoRoute => Fault::unseen(Reason::NoRoute, "no route fits the request"),
             Refusal::BadPath(why) => Fault::unseen(Reason::RequestError, why.to_string()),
             Refusal::Misdirected => misdirected(),
+            Refusal::PassedThrough => Fault::unseen(
+                Reason::Misdirected,
+                "TLS for this host is passed through: it wants a connection of its own",
+            ),
         }))
     }
 }

@@ -17,7 +17,7 @@ const QUEUE: usize = 8192;
 pub enum Which {
     /// Every one.
     All,
-    /// Those that ended with a status of 500 or more, a fault, or an abort.
+    /// Those that ended with a status of 500 or more, a fault other than that no route fits, or an abort.
     #[default]
     Errors,
     /// None.
@@ -62,7 +62,7 @@ impl AccessLog {
         self.which == other.which
     }
 
-    /// Whether an exchange is logged; `bad` is a status of 500 or more, a fault, or an abort.
+    /// Whether an exchange is logged; `bad` says whether it belongs to the errors.
     pub fn wants(&self, bad: bool) -> bool {
         match self.which {
             Which::All => true,

@@ -4,6 +4,9 @@
 //! name has one action. Refused are the fields that belong to the connection: those of the hop
 //! (RFC 9110, 7.6.1), those that say where a message ends (RFC 9112, 6), and `Host` and `Expect` of
 //! requests, which others see to.
+//!
+//! Workloads that get fields as CGI variables (RFC 3875, 4.1.18) read `X_User` and `X-User` as one. A request
+//! that has a field set or removed therefore loses those that are read as the same.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -51,6 +54,8 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub struct HeadersLayer {
     request: Arc<Changes>,
+    /// The fields of requests that are whole in our hands.
+    held: Arc<[HeaderName]>,
     response: Option<Arc<Changes>>,
 }
 
@@ -65,7 +70,10 @@ impl HeadersLayer {
         params.response.check(&[])?;
         let response = params.response;
         let none = response == Changes::default();
+        let set = params.request.set.iter().map(|(name, _)| name);
+        let held = set.chain(&params.request.remove).cloned();
         Ok(Self {
+            held: held.collect(),
             request: Arc::new(params.request),
             response: (!none).then(|| Arc::new(response)),
         })
@@ -98,6 +106,24 @@ impl Changes {
         for (name, value) in &self.add {
             headers.append(name, value.clone());
         }
+    }
+}
+
+/// Whether a field is another one than `held`, and the same to who reads `_` as `-`.
+fn is_lookalike(name: &HeaderName, held: &HeaderName) -> bool {
+    let (name, held) = (name.as_str().bytes(), held.as_str().bytes());
+    let read = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.len() == held.len() && !name.clone().eq(held.clone()) && name.map(read).eq(held.map(read))
+}
+
+/// Takes away what could be read as one of the fields `held`, of which none is another's lookalike.
+fn drop_lookalikes(headers: &mut HeaderMap, held: &[HeaderName]) {
+    let is_one = |name: &&HeaderName| {
+        !held.contains(name) && held.iter().any(|held| is_lookalike(name, held))
+    };
+    let found: Vec<HeaderName> = headers.keys().filter(is_one).cloned().collect();
+    for name in found {
+        headers.remove(name);
     }
 }
 
@@ -150,6 +176,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        drop_lookalikes(request.headers_mut(), &self.layer.held);
         self.layer.request.apply(request.headers_mut());
         After::new(self.inner.call(request), self.layer.response.clone())
     }
@@ -177,6 +204,25 @@ mod tests {
             map.append(name, value);
         }
         map
+    }
+
+    #[test]
+    fn what_is_read_as_a_field_of_ours_goes() {
+        let held = ["x-user", "x-user_id", "x_only"].map(HeaderName::from_static);
+        let sent = [
+            ("x_user", "0"),
+            ("x-user", "1"),
+            ("x_user_id", "0"),
+            ("x-user-id", "0"),
+            ("x-user_id", "1"),
+            ("x-only", "0"),
+            ("x_users", "1"),
+            ("y_user", "1"),
+        ];
+        let mut headers = map(&sent);
+        drop_lookalikes(&mut headers, &held);
+        let kept = headers.values().all(|value| value == "1");
+        assert!(kept && headers.len() == 4, "{headers:?}");
     }
 
     #[tokio::test]

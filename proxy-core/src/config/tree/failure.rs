@@ -102,6 +102,9 @@ impl de::Error for Failure {
         let expected = expected.to_string().replace("a sequence", "a list");
         let help = match found {
             Unexpected::Str(text) if expected == "a list" => format!("write `[{text}]`"),
+            Unexpected::Str("on") | Unexpected::Bool(true) if expected == "a map, or `off`" => {
+                "write a map, such as `{}` for the defaults".to_owned()
+            }
             _ => String::new(),
         };
         Self::value(

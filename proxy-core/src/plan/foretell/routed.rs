@@ -1,17 +1,19 @@
 //! What a request to a gateway would get: its route, and what the route makes of it.
 
 use http::Request;
+use http::uri::Scheme;
 use serde_json::{Map, Value, json};
 
 use super::{Asked, of_http};
 use crate::config::{Gateway, Lead, Route};
 use crate::plan::{EntryPlan, LeadsTo, Plan, RoutesPlan, ServicePlan};
-use crate::route::{Head, normalise};
+use crate::route::{ByHost, Head, canonical, normalise};
+use crate::tls::{AcceptorParams, ClientPolicy};
 
 /// What the request would get.
 ///
 /// # Errors
-/// The request would not be routed at all; the error says why.
+/// The entry is no gateway's.
 pub(super) fn tell(
     gateway: &Gateway,
     plan: &Plan,
@@ -28,7 +30,17 @@ pub(super) fn tell(
     *request.method_mut() = asked.method.clone();
     *request.uri_mut() = asked.uri.clone();
     *request.headers_mut() = asked.headers.clone();
-    normalise(request.uri_mut()).map_err(|why| format!("400: {why}"))?;
+    if let Err(why) = normalise(request.uri_mut()) {
+        let told = [
+            ("route", Value::Null),
+            ("status", json!(400)),
+            ("reason", json!(why.to_string())),
+        ];
+        return Ok(told
+            .map(|(key, value)| (key.to_owned(), value))
+            .into_iter()
+            .collect());
+    }
     // A field `Host` that is asked about goes first: the URL says only where the request is sent.
     let mut head = Head::of(&request);
     let host = asked.headers.get(http::header::HOST);
@@ -37,6 +49,14 @@ pub(super) fn tell(
     }
     let table = &routes.table;
     let mut told = Map::new();
+    let host = canonical(head.authority);
+    if let Some(rules) = &listener.accept {
+        told.insert("client_certificate".into(), json!(asked_of(rules, &host)));
+    }
+    if asked.uri.scheme() == Some(&Scheme::HTTPS) && routes.elsewhere.find(&host).is_some() {
+        told.insert("passthrough".into(), json!(true));
+        return Ok(told);
+    }
     let found = table.table().find(&head);
     let found = found.and_then(|index| Some((index, table.route(index)?)));
     let Some((fits, index)) = found else {
@@ -54,6 +74,18 @@ pub(super) fn tell(
     );
     told.extend(of_route(gateway, plan, (routes, index), asked));
     Ok(told)
+}
+
+/// Whether clients that ask for a host must have a certificate.
+fn asked_of(rules: &AcceptorParams, host: &str) -> &'static str {
+    let hosts = rules.hosts.iter();
+    let hosts = hosts.filter_map(|(host, rules)| Some((host.parse().ok()?, rules)));
+    let hosts: ByHost<&ClientPolicy> = hosts.collect();
+    match hosts.find(host).copied().unwrap_or(&rules.clients) {
+        ClientPolicy::None => "none",
+        ClientPolicy::Optional(_) => "optional",
+        ClientPolicy::Required(_) => "required",
+    }
 }
 
 fn of_route(

@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tokio::sync::Semaphore;
+
 use super::params::ChallengeKind;
 use crate::tls::private::write_private;
 
@@ -15,6 +17,9 @@ const WITHIN: &str = "challenges";
 
 /// No answer is longer: a token, and the digest of a key (RFC 8555, 8.1).
 const MOST_BYTES: u64 = 1024;
+
+/// So many look-ups are made at the same time, whoever asks; the others wait for their turn.
+static LOOK_UPS: Semaphore = Semaphore::const_new(8);
 
 /// No token, and no name of a host, is longer.
 const LONGEST_SUBJECT: usize = 253;
@@ -58,6 +63,7 @@ impl Challenges {
     /// The answer for `subject`, if there is one at the moment.
     pub async fn find(&self, kind: ChallengeKind, subject: &str) -> Option<String> {
         let file = self.file(kind, subject)?;
+        let _turn = LOOK_UPS.acquire().await.ok()?;
         // Not on this thread: the folder may be far away.
         let read = tokio::task::spawn_blocking(move || {
             let size = fs::metadata(&file).ok()?.len();
