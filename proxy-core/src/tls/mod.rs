@@ -8,6 +8,7 @@ mod follow;
 mod pem;
 #[cfg(feature = "acme")]
 mod private;
+mod records;
 mod server;
 
 pub use client::{Connector, Material, Offer, Params, Part, Reach, Reached, Unusable, alert};

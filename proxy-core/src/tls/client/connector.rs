@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -15,6 +15,7 @@ use super::material::{Material, Params, Unusable};
 use crate::address::Address;
 use crate::fault::Fault;
 use crate::tls::follow::{Prints, Sources};
+use crate::tls::records::{BATCH, RECORD};
 
 /// The protocols that are offered to an upstream by ALPN (RFC 7301).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,7 @@ impl Configs {
     fn new(Material(config): Material) -> Self {
         let offering = |protocols: &[&[u8]]| {
             let mut config = config.clone();
+            config.max_fragment_size = Some(RECORD);
             config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
             Arc::new(config)
         };
@@ -119,7 +121,8 @@ impl Connector {
         };
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
         drop(configs);
-        let shaken = connector.connect(name, tcp).await;
+        let batches = |session: &mut ClientConnection| session.set_buffer_limit(Some(BATCH));
+        let shaken = connector.connect_with(name, tcp, batches).await;
         shaken.map_err(|error| faults::of_handshake(address, error))
     }
 }

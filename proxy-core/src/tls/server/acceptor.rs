@@ -27,6 +27,7 @@ use super::validity::learned_in;
 use crate::net::Secured;
 use crate::telemetry::HandshakeResult;
 use crate::tls::follow::Prints;
+use crate::tls::records::BATCH;
 
 /// Makes TLS of the connections of clients, for one entry.
 #[derive(Debug)]
@@ -167,7 +168,14 @@ impl Acceptor {
         };
         let start = StartHandshake::from_parts(hello.accepted, hello.tcp);
         // A ticket is opened as soon as there is a stream.
-        let shaken = learned_in(async { start.into_stream(config).into_fallible().await }).await;
+        let shaken = learned_in(async {
+            let batches = |session: &mut ServerConnection| session.set_buffer_limit(Some(BATCH));
+            start
+                .into_stream_with(config, batches)
+                .into_fallible()
+                .await
+        });
+        let shaken = shaken.await;
         let stream = shaken.map_err(|(error, tcp)| Turned::told(Refused::of_io(&error), tcp))?;
         let secured = secured(stream.get_ref().1, name, &policy)?;
         Ok(Accepted {

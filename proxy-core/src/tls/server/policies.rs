@@ -19,6 +19,7 @@ use super::store::Store;
 use super::tickets::Ticketer;
 use crate::net::PolicyId;
 use crate::tls::pem::Bad;
+use crate::tls::records::RECORD;
 
 /// What handshakes are made with.
 #[derive(Debug)]
@@ -152,6 +153,7 @@ impl Maker<'_> {
             .with_cert_resolver(resolver);
         config.alpn_protocols = self.params.alpn.clone();
         config.ignore_client_order = true;
+        config.max_fragment_size = Some(RECORD);
         // Nothing is kept of sessions here: tickets are the only way to resume one.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         if let Some(keys) = self.keys {
