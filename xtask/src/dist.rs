@@ -56,6 +56,8 @@ pub(crate) fn build(guided: bool, roles: &[&str]) -> Result<Vec<PathBuf>> {
         if guided && let Some(profile) = profile::take(&build, role)? {
             flag.push("-Cprofile-use=");
             flag.push(profile);
+            // What is seldom run is built for size, and not only what never is.
+            flag.push("\x1f-Cllvm-args=-pgso-lwss-only=false");
         }
         checked(build.program(role, "", &flag)?)
     });
