@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use proxy_core::telemetry::OwnLog;
 use tracing::Level;
+use tracing::level_filters::STATIC_MAX_LEVEL;
 
 /// How long the reader may take for what is still queued at the end.
 const FLUSH: Duration = Duration::from_secs(2);
 
 static LOG: OnceLock<OwnLog> = OnceLock::new();
 
-/// Starts logging. `REMORA_LOG` sets the level: error, warn, info (the default), debug or trace.
+/// Starts logging. `REMORA_LOG` sets the level: error, warn, info (the default) or debug, and trace where the build has it.
 ///
 /// # Errors
 /// When there is no thread for it.
@@ -38,10 +39,16 @@ pub(crate) fn start() -> std::io::Result<()> {
     } else {
         logs.json().flatten_event(true).init();
     }
-    if let (Some(asked), Some(Err(_))) = (&asked, level) {
-        tracing::warn!(
-            "REMORA_LOG is `{asked}`, which is no level; write error, warn, info, debug or trace"
-        );
+    match (&asked, level) {
+        (Some(asked), Some(Err(_))) => tracing::warn!(
+            "REMORA_LOG is `{asked}`, which is no level; write error, warn, info or debug"
+        ),
+        (_, Some(Ok(Level::TRACE))) if STATIC_MAX_LEVEL < Level::TRACE => {
+            tracing::warn!(
+                "REMORA_LOG=trace tells what debug does: build without --release for more"
+            );
+        }
+        _ => {}
     }
     Ok(())
 }
