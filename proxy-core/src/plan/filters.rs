@@ -72,7 +72,7 @@ pub(super) fn of_route(key: &RouteKey, route: &Route) -> Result<Filters, Wrong> 
 fn wrong_headers(params: &headers::Params, error: headers::Error) -> Wrong {
     let (headers::Error::Reserved(name) | headers::Error::Repeated(name)) = &error;
     let halves = [("request", &params.request), ("response", &params.response)];
-    let places = halves.into_iter().flat_map(|(half, changes)| {
+    let mut places = halves.into_iter().flat_map(|(half, changes)| {
         let holds = |pairs: &[(HeaderName, HeaderValue)]| pairs.iter().any(|(one, _)| one == name);
         [
             ("remove", changes.remove.contains(name)),
@@ -81,7 +81,7 @@ fn wrong_headers(params: &headers::Params, error: headers::Error) -> Wrong {
         ]
         .map(|(key, is_there)| (half, key, is_there))
     });
-    let place = places.filter(|(.., is_there)| *is_there).last();
+    let place = places.rfind(|(.., is_there)| *is_there);
     let (half, key) = place.map_or(("request", "set"), |(half, key, _)| (half, key));
     let help = "leave it out";
     match key {
