@@ -9,6 +9,7 @@ use remora_tests::client::{Body, Reply, get, once};
 use remora_tests::config::Config;
 use remora_tests::origin::{Origin, hang, ok, status};
 use remora_tests::promise::promise;
+use remora_tests::proxy::Proxy;
 use remora_tests::scripted::refusing;
 use remora_tests::wire::Wire;
 use serde_json::Value;
@@ -150,6 +151,37 @@ fn addresses_are_told_to_those_alone_who_may_ask() {
             wire.send(mistake).await.expect("sent");
             let head = wire.head().await.expect("an answer");
             assert!(head.contains("details="), "{head}");
+        }
+    });
+}
+
+#[test]
+fn callers_behind_another_proxy_are_told_no_addresses() {
+    promise(async {
+        let (nowhere, _held) = refusing();
+        let settings = format!("to: http://{nowhere}\nproxy-protocol: {{from: [127.0.0.1]}}");
+        let sidecar = Proxy::start(&Config::of_sidecar(&settings)).await;
+        let own = "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n";
+        for (header, field, is_told) in [
+            (own, "accept: */*", true),
+            (
+                "PROXY TCP4 203.0.113.5 127.0.0.1 1 2\r\n",
+                "accept: */*",
+                false,
+            ),
+            (own, "x-forwarded-for: 203.0.113.5", false),
+            (own, "forwarded: for=203.0.113.5", false),
+            (own, "x-real-ip: 203.0.113.5", false),
+        ] {
+            let mut wire = Wire::connect(sidecar.address()).await;
+            let asked =
+                format!("GET / HTTP/1.1\r\nhost: a\r\nx-remora-explain: 1\r\n{field}\r\n\r\n");
+            wire.send(format!("{header}{asked}")).await.expect("sent");
+            let head = wire.head().await.expect("an answer").to_ascii_lowercase();
+            assert!(head.contains("error=connection_refused"), "{head}");
+            for told in [&nowhere.to_string(), "x-remora-explain:"] {
+                assert_eq!(head.contains(told), is_told, "{header}{field}: {head}");
+            }
         }
     });
 }

@@ -160,8 +160,8 @@ fn what_fits_no_route_is_told_so() {
         ingress.signal(rustix::process::Signal::TERM);
         ingress.exit().await;
         let logged = ingress.access.to_end().await;
-        let logged = logged.iter().map(|line| &line["reason"]);
-        assert!(logged.into_iter().all(|why| why == "http_request_error"));
+        let logged: Vec<_> = logged.iter().map(|line| &line["reason"]).collect();
+        assert_eq!(logged, ["http_request_error"; 4]);
     });
 }
 
@@ -461,6 +461,14 @@ fn mistakes_in_routes_are_told_at_their_place() {
 fn a_mistake_in_a_filter_is_told_at_its_key() {
     promise(async {
         for (route, caret) in [
+            (
+                "{to: 'http://a', headers: {response: {set: {Host: a}}, request: {set: {Host: b}}}}",
+                "b",
+            ),
+            (
+                "{to: 'http://a', headers: {response: {add: {x-a: b}, remove: [x-b, X-A]}}}",
+                "X-A",
+            ),
             ("{redirect: {host: a b}}", "a b"),
             ("{redirect: {path: a}}", "a"),
             ("{redirect: {status: 305}}", "305"),
@@ -475,6 +483,7 @@ fn a_mistake_in_a_filter_is_told_at_its_key() {
                 "b",
             ),
             ("{to: 'http://a', cors: {origins: [a]}}", "a"),
+            ("{to: 'http://a', cors: {origins: ['*', '~(b']}}", "'~(b'"),
             (
                 "{to: 'http://a', cors: {origins: ['*'], methods: [G T]}}",
                 "G T",
@@ -506,14 +515,35 @@ fn what_matches_nothing_is_a_mistake() {
         let told = told_of(&["a.test/: http://a", "a.test: http://b"]).await;
         assert!(told.contains("no request takes this route"), "{told}");
         // What stands below the routes here is the listener's own.
-        let hosts = "{a.test: {}, x.b.test: {}, '*.a.test': {}, c.test: {}, '*.b.test': {}}";
+        let hosts =
+            "{a.test.: {}, x.b.test: {}, '*.a.test': {}, c.test: {}, '*.b.test': {}, d.test.: {}}";
+        let tls = format!("tls: {{cert: /c, key: /k, hosts: {hosts}}}");
         let told = told_of(&[
             "a.test: http://a",
             "'*.b.test': http://a",
-            &format!("c.test: http://a\n    tls: {{cert: /c, key: /k, hosts: {hosts}}}"),
+            &format!("c.test: http://a\n    {tls}"),
         ])
         .await;
-        assert_eq!(told.matches("no route is for").count(), 1, "{told}");
-        assert!(told.contains("no route is for `*.a.test`"), "{told}");
+        assert_eq!(told.matches("no route is for").count(), 2, "{told}");
+        for host in ["*.a.test", "d.test."] {
+            assert!(
+                told.contains(&format!("no route is for `{host}`")),
+                "{told}"
+            );
+        }
+        let elsewhere = "passthrough: {c.test: 'tcp://c:1', '*.b.test': 'tcp://b:1'}";
+        let told = told_of(&[
+            "a.test: http://a",
+            "'*.x.b.test': http://a",
+            &format!("c.test: http://a\n    {elsewhere}\n    {tls}"),
+        ])
+        .await;
+        for wanted in [
+            "TLS for `c.test` is passed through",
+            "TLS for `*.x.b.test` is passed through",
+            "no route is for `c.test`",
+        ] {
+            assert!(told.contains(wanted), "{wanted}: {told}");
+        }
     });
 }

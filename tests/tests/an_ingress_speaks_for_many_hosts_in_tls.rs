@@ -162,6 +162,35 @@ fn rules_for_certificates_hold_for_the_host_that_is_asked_for() {
     });
 }
 
+/// Where a request is sent, its `Host` if that is another one, and what is told of it.
+const OFFLINE: [(&str, &str, &str); 11] = [
+    (
+        "x.y.b.test/",
+        "",
+        "{client_certificate: required, status: 200}",
+    ),
+    ("A.b.test/", "", "{client_certificate: none, status: 200}"),
+    ("c.test/", "", "{client_certificate: optional, status: 200}"),
+    ("e.test/", "", "{client_certificate: required, status: 200}"),
+    ("d.test/", "", "{client_certificate: none, status: 200}"),
+    (
+        "d.test/",
+        "a.b.test",
+        "{client_certificate: none, status: 200}",
+    ),
+    ("d.test/", "c.test", DENIED),
+    ("d.test/", "deep.test", DENIED),
+    ("deep.test/", "", ELSEWHERE_BY_NAME),
+    ("deep.test/..%2fx", "c.test", ELSEWHERE_BY_NAME),
+    (
+        "d.test/..%2fx",
+        "",
+        "{route: null, status: 400, reason: http_request_error}",
+    ),
+];
+const ELSEWHERE_BY_NAME: &str = "{passthrough: true, upstream: edge/passthrough/deep.test}";
+const DENIED: &str = "{route: null, status: 421, reason: http_request_denied}";
+
 #[test]
 fn what_a_host_would_ask_for_and_get_is_told_offline() {
     promise(async {
@@ -170,19 +199,16 @@ fn what_a_host_would_ask_for_and_get_is_told_offline() {
         let file = format!(
             "ingress:\n  edge:\n    listen: :443\n    passthrough: {{deep.test: tcp://deep:1}}\n    routes: {{'*': {{respond: {{status: 200}}}}}}\n    \
              tls: {{cert: {at}/a.pem, key: {at}/a.key, hosts: {{\
-             '*.b.test': {{client-ca: {at}/ca.crt}}, a.b.test: {{}}, c.test: {{client-ca: {at}/ca.crt, client: optional}}}}}}\n"
+             '*.b.test': {{client-ca: {at}/ca.crt}}, a.b.test: {{}}, c.test: {{client-ca: {at}/ca.crt, client: optional}}, e.test.: {{client-ca: {at}/ca.crt}}}}}}\n"
         );
         place(folder.path(), "remora.yaml", &file);
-        let expected = [
-            ("x.y.b.test/", "{client_certificate: required, status: 200}"),
-            ("A.b.test/", "{client_certificate: none, status: 200}"),
-            ("c.test/", "{client_certificate: optional, status: 200}"),
-            ("d.test/", "{client_certificate: none, status: 200}"),
-            ("deep.test/", "{passthrough: true}"),
-            ("d.test/..%2fx", "{route: null, status: 400}"),
-        ];
-        let samples = expected
-            .map(|(asked, told)| format!("- {{request: 'GET https://{asked}', expect: {told}}}\n"));
+        let samples = OFFLINE.map(|(asked, host, told)| {
+            let host = match host {
+                "" => String::new(),
+                host => format!(", headers: {{host: {host}}}"),
+            };
+            format!("- {{request: 'GET https://{asked}'{host}, expect: {told}}}\n")
+        });
         place(folder.path(), "samples.yaml", &samples.concat());
         let arguments = ["check", "-c", "remora.yaml", "--samples", "samples.yaml"];
         let output = run_in(INGRESS, folder.path(), &arguments).await;
@@ -199,6 +225,16 @@ fn what_a_host_would_ask_for_and_get_is_told_offline() {
             text(&output)
         );
     });
+}
+
+/// As browsers ask where one certificate is for both.
+async fn assert_elsewhere_on_another_connection(address: SocketAddr, ca: &Path) {
+    for version in ["--http1.1", "--http2"] {
+        let other = ["-H", "Host: x.deep.test", version];
+        let told = text(&curl(address, "a.test", ca, &other, "/").await);
+        let is_told = told.contains(" 421") && told.contains("passed through");
+        assert!(is_told, "{told}");
+    }
 }
 
 #[test]
@@ -235,20 +271,10 @@ fn what_is_passed_through_is_not_decrypted() {
                 assert!(text(&output).ends_with("from inside"), "{}", text(&output));
             }
             let output = curl(ingress.address(), "a.test", &ca, &[], "/").await;
-            assert_eq!(
-                text(&output).ends_with("of-a"),
-                is_terminated,
-                "{}",
-                text(&output)
-            );
+            let is_here = text(&output).ends_with("of-a");
+            assert_eq!(is_here, is_terminated, "{}", text(&output));
             if is_terminated {
-                // As browsers do where one certificate is for both.
-                for version in ["--http1.1", "--http2"] {
-                    let other = ["-H", "Host: x.deep.test", version];
-                    let told = text(&curl(ingress.address(), "a.test", &ca, &other, "/").await);
-                    let is_told = told.contains(" 421") && told.contains("passed through");
-                    assert!(is_told, "{told}");
-                }
+                assert_elsewhere_on_another_connection(ingress.address(), &ca).await;
             } else {
                 assert!(
                     text(&output).contains("unrecognized name"),

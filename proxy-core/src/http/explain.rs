@@ -27,7 +27,7 @@ const EXPLAIN: HeaderName = HeaderName::from_static("x-remora-explain");
 pub enum Allowed {
     /// Whoever can connect.
     All,
-    /// Whoever connects from the same machine.
+    /// Whoever connects from the same machine, unless an inbound entry is told of a caller behind.
     Local,
     /// Nobody; the field still goes no further.
     Nobody,
@@ -38,7 +38,7 @@ impl Allowed {
     pub fn permits(self, exchange: &Exchange) -> bool {
         match self {
             Self::All => true,
-            Self::Local => exchange.peer().is_some_and(is_local),
+            Self::Local => exchange.peer().is_some_and(is_local) && !exchange.is_passed_on(),
             Self::Nobody => false,
         }
     }
@@ -104,6 +104,7 @@ where
         }
         ExplainFuture {
             inner: self.inner.call(request),
+            allowed: self.allowed,
             asked: asked.map(|exchange| (exchange, Arc::clone(&self.entry))),
         }
     }
@@ -114,6 +115,7 @@ pin_project! {
     pub struct ExplainFuture<F> {
         #[pin]
         inner: F,
+        allowed: Allowed,
         asked: Option<(Exchange, Arc<str>)>,
     }
 }
@@ -128,6 +130,8 @@ where
         let this = self.project();
         let Ok(mut response) = ready!(this.inner.poll(cx));
         if let Some((exchange, entry)) = this.asked.take()
+            // Of a caller behind it was told below.
+            && this.allowed.permits(&exchange)
             && let Some(answer) = answer(&exchange, &entry)
         {
             response.headers_mut().insert(EXPLAIN, answer);

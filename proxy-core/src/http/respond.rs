@@ -109,7 +109,11 @@ where
                     exchange.fail(&fault);
                 }
                 let is_own = fault.reason().side() == Side::Downstream;
-                let is_told = is_own || exchange.is_none_or(|one| this.told.permits(one));
+                let is_told = is_own
+                    || match exchange {
+                        Some(exchange) => this.told.permits(exchange),
+                        None => *this.told == Allowed::All,
+                    };
                 let details = is_told.then(|| fault.story());
                 let mut response = match *this.grpc {
                     true => grpc_response(&fault, details.as_deref()),

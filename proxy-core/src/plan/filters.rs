@@ -54,9 +54,10 @@ pub(super) fn of_route(key: &RouteKey, route: &Route) -> Result<Filters, Wrong> 
         request: changes(&route.headers.request),
         response: changes(&route.headers.response),
     };
-    if let Err(error) = headers::HeadersLayer::new(headers.clone()) {
-        return Err(wrong_headers(&headers, error));
-    }
+    let (request, response) = (headers.request.clone(), headers.response.clone());
+    let none = headers::Params::default;
+    check_headers("request", headers::Params { request, ..none() })?;
+    check_headers("response", headers::Params { response, ..none() })?;
     let cors = match &route.cors {
         Some(cors) => Some(self::cors(cors)?),
         None => None,
@@ -68,37 +69,29 @@ pub(super) fn of_route(key: &RouteKey, route: &Route) -> Result<Filters, Wrong> 
     })
 }
 
-/// A field that may not be changed, at the place where it is.
-fn wrong_headers(params: &headers::Params, error: headers::Error) -> Wrong {
+/// Sees whether the fields of one half may be changed.
+fn check_headers(half: &str, params: headers::Params) -> Result<(), Wrong> {
+    let changes = match half {
+        "request" => params.request.clone(),
+        _ => params.response.clone(),
+    };
+    let Err(error) = headers::HeadersLayer::new(params) else {
+        return Ok(());
+    };
     let (headers::Error::Reserved(name) | headers::Error::Repeated(name)) = &error;
-    let halves = [("request", &params.request), ("response", &params.response)];
-    let mut places = halves.into_iter().flat_map(|(half, changes)| {
-        let holds = |pairs: &[(HeaderName, HeaderValue)]| pairs.iter().any(|(one, _)| one == name);
-        [
-            ("remove", changes.remove.contains(name)),
-            ("add", holds(&changes.add)),
-            ("set", holds(&changes.set)),
-        ]
-        .map(|(key, is_there)| (half, key, is_there))
-    });
-    let place = places.rfind(|(.., is_there)| *is_there);
-    let (half, key) = place.map_or(("request", "set"), |(half, key, _)| (half, key));
+    let name = name.clone();
     let help = "leave it out";
-    match key {
-        "remove" => {
-            let removed = match half {
-                "request" => &params.request.remove,
-                _ => &params.response.remove,
-            };
-            let place = removed.iter().position(|one| one == name);
-            let place = place.unwrap_or_default().to_string();
-            Wrong::new(&["headers", half, key, &place], error, help)
-        }
-        _ => {
-            let name = name.clone();
-            Wrong::new(&["headers", half, key, name.as_str()], error, help)
-        }
+    if let Some(place) = changes.remove.iter().position(|one| *one == name) {
+        let at = ["headers", half, "remove", &place.to_string()];
+        return Err(Wrong::new(&at, error, help));
     }
+    let is_set = changes.set.iter().any(|(one, _)| *one == name);
+    let key = if is_set { "set" } else { "add" };
+    Err(Wrong::new(
+        &["headers", half, key, name.as_str()],
+        error,
+        help,
+    ))
 }
 
 /// The key that a wrong path is written at.
@@ -282,22 +275,25 @@ fn cors(cors: &Cors) -> Result<cors::Params, Wrong> {
         expose: names::<HeaderName>("expose", &cors.expose, "the name of a header")?,
         max_age: cors.max_age.map(|age| age.std()),
     };
+    for (place, origin) in params.origins.iter().enumerate() {
+        let alone = cors::Params {
+            origins: vec![origin.clone()],
+            ..params.clone()
+        };
+        if let Err(error) = cors::CorsLayer::new(&alone) {
+            let help = match origin {
+                cors::Origin::Regex(_) => "write an expression behind `~` as docs/ingress.md says",
+                _ => "write origins as browsers do: `https://app.example.com`",
+            };
+            let at = ["cors", "origins", &place.to_string()];
+            return Err(Wrong::new(&at, error, help));
+        }
+    }
     match cors::CorsLayer::new(&params) {
         Ok(_) => Ok(params),
         Err(error) => {
-            let alone = |origin: &cors::Origin| cors::Params {
-                origins: vec![origin.clone()],
-                ..params.clone()
-            };
-            let mut origins = params.origins.iter();
-            let place = origins.position(|origin| cors::CorsLayer::new(&alone(origin)).is_err());
-            let place = place.map(|place| place.to_string());
-            let at: Vec<&str> = ["cors", "origins"]
-                .into_iter()
-                .chain(place.as_deref())
-                .collect();
-            let help = "write origins as browsers do: `https://app.example.com`";
-            Err(Wrong::new(&at, error, help))
+            let help = "leave out the others, or `*`";
+            Err(Wrong::new(&["cors", "origins"], error, help))
         }
     }
 }
@@ -359,8 +355,12 @@ pub(super) fn compress(gateway: &Gateway) -> Result<Option<compress::Params>, Wr
     match compress::CompressLayer::new(params.clone()) {
         Ok(_) => Ok(Some(params)),
         Err(error) => {
+            let key = match error {
+                compress::Error::NoCoding => "codings",
+                compress::Error::Type(_) => "types",
+            };
             let help = "write codings of `zstd`, `br` and `gzip`, and types like `text/*`";
-            Err(Wrong::new(&[], error, help))
+            Err(Wrong::new(&[key], error, help))
         }
     }
 }

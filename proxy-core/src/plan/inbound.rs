@@ -8,6 +8,7 @@ use crate::acme;
 use crate::config::{self, ClientCertificate, Document, ForwardedField, Inbound, OrOff};
 use crate::http::{ForwardParams, Network};
 use crate::net::proxy_protocol;
+use crate::route::canonical;
 use crate::tls::{AcceptorParams, Authorities, ClientPolicy, Invalid, InvalidPart, Tickets};
 
 /// Adds to the plan of an entry what only the inbound role has.
@@ -37,7 +38,7 @@ pub(super) fn accept(
     let clients = clients(tls.client_ca.as_ref(), tls.client, &tls.crl);
     let hosts = tls.hosts.iter().map(|(host, rules)| {
         let rules = self::clients(rules.client_ca.as_ref(), rules.client, &rules.crl);
-        (host.to_ascii_lowercase(), rules)
+        (canonical(host).into_owned(), rules)
     });
     let shared = tls.tickets.as_ref();
     let shared = shared.map(|file| Tickets::Shared(file.into()));

@@ -16,7 +16,7 @@ use crate::config::{
     RoutePath, To, Url, ValueMatch,
 };
 use crate::http::ForwardParams;
-use crate::route::{self, Field, Host, Match, Parameter, Value};
+use crate::route::{self, ByHost, Field, Host, Match, Parameter, Value, canonical};
 
 /// The entries of all gateways of the file: each after those that its routes lead to.
 pub(super) fn entries(document: &Document, compiler: &mut Compiler<'_>) -> Vec<EntryPlan> {
@@ -95,14 +95,12 @@ impl Compiling<'_, '_> {
             pages,
             hsts,
             compress,
-            elsewhere: passthrough
-                .iter()
-                .map(|(host, _)| (host.clone(), ()))
-                .collect(),
+            elsewhere: passthrough.iter().cloned().collect(),
         }));
         let service = ServicePlan::Http(Box::new(http));
         let tls = gateway.tls.as_ref();
-        tls.into_iter().for_each(|tls| self.rules(tls));
+        tls.into_iter()
+            .for_each(|tls| self.hosts(tls, &passthrough));
         let name = Arc::from(self.name.as_str());
         let acme = tls.and_then(|tls| obtained::params(&name, tls));
         let accept = tls.map(|tls| inbound::accept(tls, &service, acme.as_ref()));
@@ -127,21 +125,28 @@ impl Compiling<'_, '_> {
         })
     }
 
-    /// Rules for clients of a host that nobody can ask for are a mistake: another host is without them.
-    fn rules(&mut self, tls: &InboundTls) {
-        let keys = self.gateway.routes.keys();
-        let hosts: Vec<Host> = keys.filter_map(|key| host(key).ok()).collect();
+    /// Hosts that no request comes for are mistakes: of routes, and of rules for clients, where another host is without
+    /// those that it was to have.
+    fn hosts(&mut self, tls: &InboundTls, passthrough: &[(Host, Arc<str>)]) {
+        let elsewhere: ByHost<_> = passthrough.iter().cloned().collect();
+        let mut hosts = Vec::new();
+        for key in self.gateway.routes.keys() {
+            let Ok(host) = host(key) else { continue };
+            if elsewhere.covers(&host) {
+                let message = format!("TLS for `{}` is passed through", key.host());
+                let help = "leave the route out, or the host in `passthrough`";
+                self.wrong(&["routes", key.as_str()], message, help);
+            }
+            hosts.push(host);
+        }
         for name in tls.hosts.keys() {
-            let Ok(rules) = name.parse::<Host>() else {
+            let Ok(rules) = canonical(name).parse::<Host>() else {
                 continue;
             };
-            if !hosts.iter().any(|host| host.meets(&rules)) {
+            if elsewhere.covers(&rules) || !hosts.iter().any(|host| host.meets(&rules)) {
+                let message = format!("no route is for `{name}`");
                 let help = "write the host as in `routes`, or leave it out";
-                self.wrong(
-                    &["tls", "hosts", name],
-                    format!("no route is for `{name}`"),
-                    help,
-                );
+                self.wrong(&["tls", "hosts", name], message, help);
             }
         }
     }

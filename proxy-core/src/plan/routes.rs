@@ -18,8 +18,8 @@ pub struct RoutesPlan {
     pub hsts: Option<hsts::Params>,
     /// Which responses are compressed.
     pub compress: Option<compress::Params>,
-    /// The hosts whose TLS is passed through: no connection that ends here is theirs.
-    pub elsewhere: ByHost<()>,
+    /// The hosts whose TLS is passed through, and the entries that it is led to: no connection that ends here is theirs.
+    pub elsewhere: ByHost<Arc<str>>,
 }
 
 /// What becomes of the requests of one route.

@@ -32,6 +32,18 @@ impl<T> ByHost<T> {
         named.or(self.any.as_ref())
     }
 
+    /// Whether there is a value for whatever is of `host`.
+    pub fn covers(&self, host: &Host) -> bool {
+        match host {
+            Host::Any => self.any.is_some(),
+            Host::Exact(name) => self.find(name).is_some(),
+            Host::Wildcard(suffix) => {
+                let mut above = std::iter::once(&**suffix).chain(suffixes(suffix));
+                self.any.is_some() || above.any(|suffix| self.wildcards.contains_key(suffix))
+            }
+        }
+    }
+
     /// Whether there is no value.
     pub fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.wildcards.is_empty() && self.any.is_none()
@@ -78,6 +90,18 @@ mod tests {
         }
         let some: ByHost<&str> = pairs.into_iter().take(3).collect();
         assert_eq!(some.find("c"), None);
+        for (host, is_covered) in [
+            ("*", false),
+            ("*.c", true),
+            ("*.x.c", true),
+            ("*.a.b.c", true),
+            ("*.d", false),
+            ("x.c", true),
+            ("c", false),
+        ] {
+            assert_eq!(some.covers(&host.parse().unwrap()), is_covered, "{host}");
+        }
+        assert!(all.covers(&Host::Any));
         assert!(!some.is_empty() && ByHost::<()>::default().is_empty());
     }
 }

@@ -39,7 +39,7 @@ use crate::transform::rewrite::RewriteLayer;
 pub struct Router<C> {
     table: RouteTable,
     acceptor: Option<Arc<Acceptor>>,
-    elsewhere: ByHost<()>,
+    elsewhere: ByHost<Arc<str>>,
     ways: Vec<Way<C>>,
     /// What answers where no route does.
     own: Changing,

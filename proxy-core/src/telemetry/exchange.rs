@@ -93,6 +93,8 @@ struct Inner {
     occupied: Option<Arc<dyn Occupied>>,
     timed_out: AtomicBool,
     explains: AtomicBool,
+    /// Whether the request says that it came by another proxy.
+    passed_on: AtomicBool,
     wants_fresh: AtomicBool,
     /// When the request must be answered, in nanoseconds from its start; 0 for never.
     deadline: AtomicU64,
@@ -117,6 +119,7 @@ impl Exchange {
             occupied,
             timed_out: AtomicBool::new(false),
             explains: AtomicBool::new(false),
+            passed_on: AtomicBool::new(false),
             wants_fresh: AtomicBool::new(false),
             deadline: AtomicU64::new(0),
             deadline_asked: AtomicBool::new(false),
@@ -131,6 +134,16 @@ impl Exchange {
     /// Who sent the request, where that is known.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.occupied.as_ref().map(|occupied| occupied.peer())
+    }
+
+    /// Notes that the request says to have come by another proxy: who sent it is not who asked.
+    pub fn note_passed_on(&self) {
+        self.0.passed_on.store(true, Relaxed);
+    }
+
+    /// Whether the request says that it came by another proxy.
+    pub fn is_passed_on(&self) -> bool {
+        self.0.passed_on.load(Relaxed)
     }
 
     /// The address that whoever sent the request connected to, where that is known.
@@ -264,7 +277,7 @@ impl Exchange {
 
     /// Records the fault that ends this exchange, and counts it.
     pub fn fail(&self, fault: &Fault) {
-        self.0.counters.fault(fault.reason());
+        self.counters().fault(fault.reason());
         self.story(|story| story.fault = Some((fault.reason(), fault.story())));
     }
 }

@@ -145,6 +145,19 @@ impl Tree {
         }
     }
 
+    /// A child by its key in any case, as the names of header fields are written.
+    pub(super) fn child_in_any_case(&self, id: NodeId, name: &str) -> Option<NodeId> {
+        let Kind::Map(entries) = &self.node(id).kind else {
+            return None;
+        };
+        let is_it = |written: &NodeId| {
+            let written = self.text(*written);
+            written.is_some_and(|written| written.eq_ignore_ascii_case(name))
+        };
+        let mut all = entries.all.iter();
+        all.find(|(key, _)| is_it(key)).map(|(_, value)| *value)
+    }
+
     /// Whether a part of the node, or the node, is cut off.
     pub(super) fn has_cuts(&self, id: NodeId) -> bool {
         let node = self.node(id);

@@ -160,7 +160,8 @@ impl Source {
     fn find(&self, path: &[&str]) -> Option<NodeId> {
         let mut found = self.tree.root()?;
         for name in path {
-            match self.tree.child(found, name) {
+            let child = self.tree.child(found, name);
+            match child.or_else(|| self.tree.child_in_any_case(found, name)) {
                 Some(child) => found = child,
                 None => break,
             }

@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 
 use super::Network;
 use super::fields::{
-    CLIENT_CERT, CLIENT_CERT_CHAIN, drop_fields, is_client_cert, is_read_as, tell,
+    CLIENT_CERT, CLIENT_CERT_CHAIN, drop_fields, is_claim, is_client_cert, is_read_as, tell,
 };
 use crate::body::Body;
 use crate::net::Secured;
@@ -82,6 +82,12 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Forward<S> {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> S::Future {
+        if self.client_cert && request.headers().keys().any(is_claim) {
+            let exchange = request.extensions().get::<Exchange>();
+            exchange
+                .iter()
+                .for_each(|exchange| exchange.note_passed_on());
+        }
         if let Some(params) = &self.params {
             let peer = request.extensions().get::<Exchange>();
             let peer = peer.and_then(Exchange::peer).map(|peer| peer.ip());

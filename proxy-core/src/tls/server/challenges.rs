@@ -63,9 +63,11 @@ impl Challenges {
     /// The answer for `subject`, if there is one at the moment.
     pub async fn find(&self, kind: ChallengeKind, subject: &str) -> Option<String> {
         let file = self.file(kind, subject)?;
-        let _turn = LOOK_UPS.acquire().await.ok()?;
+        let turn = LOOK_UPS.acquire().await.ok()?;
         // Not on this thread: the folder may be far away.
         let read = tokio::task::spawn_blocking(move || {
+            // Held until it is over, whether or not somebody waits for it.
+            let _turn = turn;
             let size = fs::metadata(&file).ok()?.len();
             let text = (size <= MOST_BYTES).then(|| fs::read_to_string(&file).ok());
             text.flatten().filter(|text| !text.is_empty())
