@@ -56,8 +56,8 @@ struct Compiling<'c, 'w> {
     name: &'c EntryName,
     gateway: &'c Gateway,
     forward: Option<ForwardParams>,
-    /// The names of the entries that routes lead to, by what they are.
-    known: HashMap<String, Arc<str>>,
+    /// The entries that routes lead to, and their names, by where their first URL leads.
+    known: HashMap<String, Vec<(Entry, Arc<str>)>>,
     taken: HashSet<String>,
     entries: Vec<EntryPlan>,
 }
@@ -299,14 +299,15 @@ impl Compiling<'_, '_> {
 
     /// The entry that a route leads to: one that another route leads to already, if it is the same.
     fn upstream(&mut self, key: &RouteKey, entry: &Entry) -> Option<Arc<str>> {
-        let same = serde_json::to_string(entry).ok()?;
-        if let Some(name) = self.known.get(&same) {
-            return Some(Arc::clone(name));
-        }
         let first = entry.to.targets.first()?;
         let called = first.to.authority();
+        let mut known = self.known.get(&called).into_iter().flatten();
+        if let Some((_, name)) = known.find(|(known, _)| known == entry) {
+            return Some(Arc::clone(name));
+        }
         let name = self.entry(&["routes", key.as_str()], &called, entry)?;
-        self.known.insert(same, Arc::clone(&name));
+        let known = self.known.entry(called).or_default();
+        known.push((entry.clone(), Arc::clone(&name)));
         Some(name)
     }
 
