@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cargo::{AMBASSADOR, cargo};
+use crate::cargo::{AMBASSADOR, INGRESS, cargo};
 use crate::dist::Build;
 use crate::{is_ci, packages, step};
 
@@ -75,7 +75,38 @@ fn train(build: &Build, role: &str, program: &Path) -> Result<()> {
     step::run(
         "count in the demonstration",
         demo.arg("demo").stdout(Stdio::null()),
-    )
+    )?;
+    if role != INGRESS {
+        return Ok(());
+    }
+    // A gateway reads thousands of routes at each reload.
+    let file = build.folder.join("routes.yaml");
+    fs::write(&file, routes()).with_context(|| format!("cannot write {}", file.display()))?;
+    for _ in 0..20 {
+        let mut check = Command::new(program);
+        check.arg("check").arg("--config").arg(&file);
+        step::run(
+            "count while many routes are read",
+            check.stdout(Stdio::null()),
+        )?;
+    }
+    Ok(())
+}
+
+/// A configuration of routes of several kinds to many hosts.
+fn routes() -> String {
+    let mut text = "ingress:\n  web:\n    listen: 127.0.0.1:0\n    routes:\n".to_owned();
+    for host in 0..1000 {
+        let to = format!("http://127.0.0.1:{}", 20_000 + host);
+        text += &format!(
+            "      shop-{host}.example: {to}\n      \
+             shop-{host}.example/api: {{to: '{to}', rewrite: {{prefix: /}}}}\n      \
+             shop-{host}.example=/healthz: {{respond: {{status: 200, body: ok}}}}\n      \
+             POST shop-{host}.example/cart: {to}\n      \
+             shop-{host}.example/cart#b: {{to: '{to}', when: {{headers: {{x-version: b}}}}}}\n",
+        );
+    }
+    text
 }
 
 /// The `llvm-profdata` of the compiler's own LLVM: another one's may not know the format.

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use super::aside;
 use crate::config::{self, Document, Errors};
@@ -47,9 +48,17 @@ impl Loaded {
             servable: &|params| Acceptor::new(params.clone()).map(drop),
             read: &|file| page(file),
         };
-        Ok(Self {
-            plan: compile(document, &world)?,
-            effective: config::effective(&document.config),
+        let written = || config::effective(&document.config);
+        thread::scope(|scope| {
+            // Of thousands of routes either takes as long as the other.
+            let thread = thread::Builder::new().name("effective".to_owned());
+            let writing = thread.spawn_scoped(scope, written).ok();
+            let plan = compile(document, &world)?;
+            let effective = writing.and_then(|thread| thread.join().ok());
+            Ok(Self {
+                plan,
+                effective: effective.unwrap_or_else(written),
+            })
         })
     }
 }

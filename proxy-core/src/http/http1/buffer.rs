@@ -33,7 +33,7 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     bytes: BytesMut,
-    /// Room for the next read of a body: doubled by reads that fill it, halved by small ones.
+    /// Room for the next read of a body: four times as much after a read that fills it, half after a small one.
     room: usize,
 }
 
@@ -101,7 +101,7 @@ impl Buffer {
         let spare = self.bytes.capacity() - self.bytes.len();
         let read = ready!(poll_read_buf(Pin::new(stream), cx, &mut self.bytes))?;
         if read == spare {
-            self.room = (self.room * 2).min(LARGE);
+            self.room = (self.room * 4).min(LARGE);
         } else if read < self.room / 4 {
             self.room = (self.room / 2).max(SMALL);
         }
