@@ -19,6 +19,10 @@ use crate::telemetry::AccessLog;
 /// How often pools are tidied.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Polls of tasks before the kernel is asked what else has come: a request takes four, and those that came together
+/// are to be written together.
+const POLLS: u32 = 128;
+
 /// What the control thread tells a worker. Each is answered when it is done.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -59,6 +63,7 @@ impl Worker {
             .spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
+                    .event_interval(POLLS)
                     .build();
                 match runtime {
                     Ok(runtime) => runtime.block_on(work(index, received)),

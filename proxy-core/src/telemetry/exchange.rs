@@ -317,6 +317,15 @@ impl Carried {
         self.borrowed_host = true;
     }
 
+    /// The same, of which nothing is left here.
+    pub fn take(&mut self) -> Self {
+        Self {
+            request: std::mem::take(&mut self.request),
+            exchange: self.exchange.take(),
+            borrowed_host: self.borrowed_host,
+        }
+    }
+
     /// The request as it was, with its exchange.
     pub fn release(mut self) -> Request<Body> {
         let mut request = std::mem::take(&mut self.request);

@@ -4,11 +4,12 @@
 //! busy up to the limit, requests wait in line, up to a limit of their own.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ use crate::fault::{Fault, Reason};
 use crate::http::http1::{Failed, ResponseHead, Sending, Wire};
 use crate::net::Stream;
 use crate::net::proxy_protocol::Ends;
-use crate::telemetry::{Carried, Exchange};
+use crate::telemetry::Exchange;
 use crate::tls::Offer;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -345,12 +346,6 @@ fn sweeps(time: Duration) -> u64 {
     time.as_secs().max(1)
 }
 
-/// A request of which nothing could be written.
-pub(super) struct Unsent {
-    pub(super) carried: Carried,
-    pub(super) error: std::io::Error,
-}
-
 /// A request on its connection.
 pub(super) struct Sent {
     connection: Box<Connection>,
@@ -358,15 +353,13 @@ pub(super) struct Sent {
 }
 
 impl Connection {
-    /// Begins to send a request; one without a body comes back where nothing of it could be written.
-    pub(super) fn send(mut self: Box<Self>, mut carried: Carried) -> Result<Sent, Box<Unsent>> {
-        match self.wire.send(carried.request()) {
-            Ok(sending) => Ok(Sent {
-                connection: self,
-                sending,
-            }),
-            Err(error) => Err(Box::new(Unsent { carried, error })),
-        }
+    /// Begins to send a request. An error means that nothing of it was written, and that it has its body still.
+    pub(super) fn send(mut self: Box<Self>, request: &mut Request<Body>) -> io::Result<Sent> {
+        let sending = self.wire.send(request)?;
+        Ok(Sent {
+            connection: self,
+            sending,
+        })
     }
 }
 

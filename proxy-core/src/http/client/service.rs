@@ -11,7 +11,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower::Service;
 
-use super::h1::{Reuse, Sent};
+use super::h1::{Connection, Reuse, Sent};
 use super::negotiated::{Negotiated, Spoken};
 use super::prepare::{Names, for_http1, for_http2};
 use super::target::Target;
@@ -20,8 +20,10 @@ use crate::address::Address;
 use crate::body::Body;
 use crate::fault::Fault;
 use crate::http::expect::Gate;
+use crate::http::give_way::GiveWay;
 use crate::http::http1::Failed;
 use crate::http::interim::interim;
+use crate::net::proxy_protocol::Ends;
 use crate::telemetry::{Carried, EntryCounters, Exchange};
 use crate::tls::Reach;
 
@@ -203,9 +205,7 @@ fn send_http2(shared: &Arc<Shared>, pool: &Arc<h2::Pool>, request: Request<Body>
     Box::pin(async move { shared.send_http2(&pool, request).await })
 }
 
-/// Sends a request that has no body, or whose body has just begun. Where a connection is at hand, the
-/// head is written here and now, and what is left for the future is to wait for the response: a
-/// future that held the request would cost its moves.
+/// Sends a request once its turn has come, on a connection that is at hand, or else on the next one there is.
 fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<Body>) -> Answer {
     let lent_host = for_http1(&mut request, &shared.names);
     let gate = Gate::close(&mut request);
@@ -222,41 +222,88 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
     } else {
         Reuse::Recent
     };
-    let ends = pool.ends(carried.exchange());
+    let way = Way {
+        shared: Arc::clone(shared),
+        pool: Arc::clone(pool),
+        ends: pool.ends(carried.exchange()),
+        reuse,
+    };
     let before = Before {
         exchange: carried.exchange().cloned(),
         gate,
     };
-    let (shared, pool) = (Arc::clone(shared), Arc::clone(pool));
-    while let Some(connection) = pool.idle(reuse, ends) {
-        match connection.send(carried) {
-            Ok(sent) => return Box::pin(Answering::new(shared, pool, sent, before)),
-            // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
-            Err(unsent) => carried = unsent.carried,
+    match pool.idle(reuse, way.ends) {
+        Some(connection) => {
+            let stage = Stage::Ready {
+                connection: Some(connection),
+                carried,
+                turn: GiveWay::default(),
+            };
+            Box::pin(Answering { way, before, stage })
         }
+        None => send_anew(way, before, carried),
     }
+}
+
+/// Sends a request on the next connection there is.
+fn send_anew(way: Way, before: Before, mut carried: Carried) -> Answer {
     Box::pin(async move {
         loop {
-            let connection = pool.take(reuse, ends).await?;
+            let connection = way.pool.take(way.reuse, way.ends).await?;
             let reused = connection.reused;
-            match connection.send(carried) {
-                Ok(sent) => return Answering::new(shared, pool, sent, before).await,
-                Err(unsent) if reused => carried = unsent.carried,
-                Err(unsent) => return Err(error::unsent_http1(&shared.address, unsent.error)),
+            match connection.send(carried.request()) {
+                Ok(sent) => {
+                    drop(carried);
+                    let stage = way.sent(sent);
+                    return Answering { way, before, stage }.await;
+                }
+                // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
+                Err(_) if reused => {}
+                Err(error) => return Err(error::unsent_http1(&way.shared.address, error)),
             }
         }
     })
 }
 
-/// Waits for the response to a request that was sent.
-struct Answering {
+/// Whose connections a request may go out on.
+#[derive(Clone)]
+struct Way {
     shared: Arc<Shared>,
     pool: Arc<h1::Pool>,
-    sent: Option<Sent>,
+    ends: Option<Ends>,
+    reuse: Reuse,
+}
+
+impl Way {
+    fn sent(&self, sent: Sent) -> Stage {
+        self.shared.counters.tries.fetch_add(1, Relaxed);
+        Stage::Sent(sent)
+    }
+}
+
+/// Waits for the response to a request that has a connection.
+struct Answering {
+    way: Way,
     before: Before,
+    stage: Stage,
+}
+
+/// How far a request has come.
+enum Stage {
+    /// It is sent in its turn.
+    Ready {
+        connection: Option<Box<Connection>>,
+        carried: Carried,
+        turn: GiveWay,
+    },
+    Sent(Sent),
+    /// Its connection was found closed.
+    Anew(Answer),
+    Over,
 }
 
 /// Who hears of what comes before the response.
+#[derive(Default)]
 struct Before {
     /// Waits for a 100.
     gate: Option<Gate>,
@@ -277,14 +324,27 @@ impl Before {
 }
 
 impl Answering {
-    fn new(shared: Arc<Shared>, pool: Arc<h1::Pool>, sent: Sent, before: Before) -> Self {
-        shared.counters.tries.fetch_add(1, Relaxed);
-        Self {
-            shared,
-            pool,
-            sent: Some(sent),
-            before,
-        }
+    /// Begins to send, when it is time.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Stage::Ready {
+            connection,
+            carried,
+            turn,
+        } = &mut self.stage
+        else {
+            return Poll::Ready(());
+        };
+        ready!(turn.poll(cx));
+        let sent = connection.take().map(|c| c.send(carried.request()));
+        self.stage = match sent {
+            Some(Ok(sent)) => self.way.sent(sent),
+            // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
+            _ => {
+                let before = std::mem::take(&mut self.before);
+                Stage::Anew(send_anew(self.way.clone(), before, carried.take()))
+            }
+        };
+        Poll::Ready(())
     }
 }
 
@@ -293,17 +353,19 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let Some(sent) = &mut this.sent else {
-            return Poll::Pending;
-        };
+        ready!(this.poll_send(cx));
         let before = &this.before;
-        let head = ready!(sent.poll_head(cx, |response| before.interim(response)));
-        let Some(sent) = this.sent.take() else {
+        let head = match &mut this.stage {
+            Stage::Sent(sent) => ready!(sent.poll_head(cx, |response| before.interim(response))),
+            Stage::Anew(answer) => return answer.as_mut().poll(cx),
+            _ => return Poll::Pending,
+        };
+        let Stage::Sent(sent) = std::mem::replace(&mut this.stage, Stage::Over) else {
             return Poll::Pending;
         };
         let failed = match head {
             Ok(head) => {
-                let mut response = sent.bind(&this.pool, head);
+                let mut response = sent.bind(&this.way.pool, head);
                 if let Some(gate) = this.before.gate.take() {
                     gate.answered(&mut response);
                 }
@@ -312,9 +374,9 @@ impl Future for Answering {
             Err(failed) => failed,
         };
         let stale = sent.is_reused() && matches!(failed, Failed::Lost { begun: false, .. });
-        let fault = error::http1(&this.shared.address, failed);
+        let fault = error::http1(&this.way.shared.address, failed);
         if stale {
-            this.pool.found_stale();
+            this.way.pool.found_stale();
             return Poll::Ready(Err(fault.on_stale_connection()));
         }
         Poll::Ready(Err(fault))

@@ -32,6 +32,7 @@ use super::outbox::Outbox;
 use super::pump::Pump;
 use super::upgrade::Handover;
 use crate::body::Body;
+use crate::http::give_way::GiveWay;
 use crate::http::intake::{Awaiting, begin};
 use crate::lifecycle::Phase;
 use crate::net::{Connection, Stream};
@@ -115,6 +116,7 @@ pin_project! {
         /// Writing the response.
         Write {
             pump: Pump,
+            way: GiveWay,
         },
         /// Reading what is left of a request, or nothing but the end; none: the next request may come.
         Close {
@@ -168,13 +170,17 @@ where
                 StepProjection::Answer { answer } => match answer.poll(cx) {
                     Poll::Ready(Ok(response)) => Step::Write {
                         pump: respond(this.wire, this.connection, this.current, response),
+                        way: GiveWay::default(),
                     },
                     Poll::Pending => {
                         ready!(poll_meanwhile(this.wire, this.connection, cx));
                         return well;
                     }
                 },
-                StepProjection::Write { pump } => match ready!(poll_write(this.wire, pump, cx)) {
+                StepProjection::Write { pump, way } => match {
+                    ready!(way.poll(cx));
+                    ready!(poll_write(this.wire, pump, cx))
+                } {
                     Written::Whole => {
                         this.connection.close_in_order();
                         match after(this.wire, this.current) {
