@@ -153,3 +153,37 @@ fn while_it_waits_in_line() {
         assert_eq!(origin.count(), 1, "the request that was left is never sent");
     });
 }
+
+#[test]
+fn but_what_it_sent_whole_before_it_left_arrives() {
+    promise(async {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let origin = Scripted::start(move |mut wire, _| {
+            let tell = tell.clone();
+            async move {
+                while wire.head().await.is_ok() {
+                    let Ok(body) = wire.exactly(6).await else {
+                        return;
+                    };
+                    let _ = tell.send(body);
+                    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nnoted";
+                    let _ = wire.send(answer).await;
+                }
+            }
+        });
+        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        for _ in 0..20 {
+            let mut wire = Wire::connect(ambassador.address()).await;
+            let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabcdef";
+            wire.send(request).await.expect("sent");
+            wire.through("noted").await.expect("an answer");
+            // Now there is a connection at hand.
+            wire.send(request).await.expect("sent");
+            wire.finish().await.expect("finished");
+            for _ in 0..2 {
+                let body = expect("the body", told.recv()).await.expect("a body");
+                assert_eq!(body, b"abcdef");
+            }
+        }
+    });
+}

@@ -79,7 +79,7 @@ fn train(build: &Build, role: &str, program: &Path) -> Result<()> {
     if role != INGRESS {
         return Ok(());
     }
-    // A gateway reads thousands of routes at each reload.
+    // A gateway reads thousands of routes at each reload: so often that the compiler takes it to matter beside the load.
     let file = build.folder.join("routes.yaml");
     fs::write(&file, routes()).with_context(|| format!("cannot write {}", file.display()))?;
     for _ in 0..20 {
@@ -103,7 +103,7 @@ fn routes() -> String {
              shop-{host}.example/api: {{to: '{to}', rewrite: {{prefix: /}}}}\n      \
              shop-{host}.example=/healthz: {{respond: {{status: 200, body: ok}}}}\n      \
              POST shop-{host}.example/cart: {to}\n      \
-             shop-{host}.example/cart#b: {{to: '{to}', when: {{headers: {{x-version: b}}}}}}\n",
+             shop-{host}.example/cart#b-{host}: {{to: '{to}', when: {{headers: {{x-version: b}}}}}}\n",
         );
     }
     text
@@ -135,10 +135,11 @@ fn merger(build: &Build) -> Result<Option<PathBuf>> {
     Ok(found)
 }
 
-/// Tells one program from another.
+/// Tells one program, and what it is trained with, from another.
 fn fingerprint(program: &Path) -> Result<u64> {
     let bytes = fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
     let mut hasher = DefaultHasher::new();
     hasher.write(&bytes);
+    hasher.write(routes().as_bytes());
     Ok(hasher.finish())
 }

@@ -6,14 +6,15 @@
 
 use std::task::{Context, Poll};
 
-/// Pending when first asked.
+/// Pending when first asked, and only then.
 #[derive(Debug, Default)]
 pub(super) struct GiveWay {
     given: bool,
 }
 
 impl GiveWay {
-    /// Ready when the tasks that were ready have had their turn. Nothing is asked of the kernel meanwhile.
+    /// Ready when the tasks that were ready have had their turn. The kernel is not asked for more meanwhile, as
+    /// `yield_now` of tokio would, unless so many have had theirs that it is time.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.given, true) {
             return Poll::Ready(());
@@ -25,30 +26,32 @@ impl GiveWay {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
     use std::future::poll_fn;
-    use std::rc::Rc;
+    use std::sync::Arc;
 
-    use tokio::task::LocalSet;
+    use parking_lot::Mutex;
 
     use super::*;
 
     #[tokio::test]
     async fn all_read_before_one_writes() {
-        let done = Rc::new(RefCell::new(Vec::new()));
-        let local = LocalSet::new();
-        for number in 0..3 {
-            let done = Rc::clone(&done);
-            local.spawn_local(async move {
-                done.borrow_mut().push(("read", number));
-                let mut way = GiveWay::default();
-                poll_fn(|cx| way.poll(cx)).await;
-                done.borrow_mut().push(("written", number));
-            });
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let tasks: Vec<_> = (0..3)
+            .map(|number| {
+                let done = Arc::clone(&done);
+                tokio::spawn(async move {
+                    done.lock().push(("read", number));
+                    let mut way = GiveWay::default();
+                    poll_fn(|cx| way.poll(cx)).await;
+                    done.lock().push(("written", number));
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
         }
-        local.await;
         let reads = [("read", 0), ("read", 1), ("read", 2)];
         let writes = [("written", 0), ("written", 1), ("written", 2)];
-        assert_eq!(*done.borrow(), [reads, writes].concat());
+        assert_eq!(*done.lock(), [reads, writes].concat());
     }
 }

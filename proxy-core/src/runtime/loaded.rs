@@ -50,13 +50,13 @@ impl Loaded {
         };
         let written = || config::effective(&document.config);
         thread::scope(|scope| {
-            // Of thousands of routes either takes as long as the other.
-            let thread = thread::Builder::new().name("effective".to_owned());
-            let writing = thread.spawn_scoped(scope, written).ok();
-            let plan = compile(document, &world)?;
-            let effective = writing.and_then(|thread| thread.join().ok());
+            // With thousands of routes either takes as long as the other.
+            let builder = thread::Builder::new().name("effective".to_owned());
+            let writing = builder.spawn_scoped(scope, written).ok();
+            let plan = compile(document, &world);
+            let effective = writing.and_then(|writing| writing.join().ok());
             Ok(Self {
-                plan,
+                plan: plan?,
                 effective: effective.unwrap_or_else(written),
             })
         })

@@ -19,8 +19,8 @@ use crate::telemetry::AccessLog;
 /// How often pools are tidied.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Polls of tasks before the kernel is asked what else has come: a request takes four, and those that came together
-/// are to be written together.
+/// Polls of tasks before the kernel and the clock are asked what else there is, while tasks are ready. A request over
+/// HTTP/1 takes four, and those that came together are to be written together (`http/give_way.rs`).
 const POLLS: u32 = 128;
 
 /// What the control thread tells a worker. Each is answered when it is done.

@@ -13,6 +13,8 @@ mod prepare;
 mod service;
 mod streaming;
 mod target;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 pub use service::{Client, Params as ClientParams, Protocol};

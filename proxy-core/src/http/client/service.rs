@@ -11,7 +11,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower::Service;
 
-use super::h1::{Connection, Reuse, Sent};
+use super::h1::{Reuse, Sent};
 use super::negotiated::{Negotiated, Spoken};
 use super::prepare::{Names, for_http1, for_http2};
 use super::target::Target;
@@ -205,7 +205,7 @@ fn send_http2(shared: &Arc<Shared>, pool: &Arc<h2::Pool>, request: Request<Body>
     Box::pin(async move { shared.send_http2(&pool, request).await })
 }
 
-/// Sends a request once its turn has come, on a connection that is at hand, or else on the next one there is.
+/// Sends a request when its turn has come, on a connection that is at hand then, or else on the next one there is.
 fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<Body>) -> Answer {
     let lent_host = for_http1(&mut request, &shared.names);
     let gate = Gate::close(&mut request);
@@ -232,17 +232,11 @@ fn send_http1(shared: &Arc<Shared>, pool: &Arc<h1::Pool>, mut request: Request<B
         exchange: carried.exchange().cloned(),
         gate,
     };
-    match pool.idle(reuse, way.ends) {
-        Some(connection) => {
-            let stage = Stage::Ready {
-                connection: Some(connection),
-                carried,
-                turn: GiveWay::default(),
-            };
-            Box::pin(Answering { way, before, stage })
-        }
-        None => send_anew(way, before, carried),
-    }
+    let stage = Stage::Ready {
+        carried,
+        turn: GiveWay::default(),
+    };
+    Box::pin(Answering { way, before, stage })
 }
 
 /// Sends a request on the next connection there is.
@@ -281,7 +275,7 @@ impl Way {
     }
 }
 
-/// Waits for the response to a request that has a connection.
+/// Waits for a request's turn, and for the response to it.
 struct Answering {
     way: Way,
     before: Before,
@@ -290,14 +284,13 @@ struct Answering {
 
 /// How far a request has come.
 enum Stage {
-    /// It is sent in its turn.
+    /// It waits for its turn. It has no connection yet: one that is taken may be closed before it is used.
     Ready {
-        connection: Option<Box<Connection>>,
         carried: Carried,
         turn: GiveWay,
     },
     Sent(Sent),
-    /// Its connection was found closed.
+    /// There was no connection at hand.
     Anew(Answer),
     Over,
 }
@@ -326,24 +319,19 @@ impl Before {
 impl Answering {
     /// Begins to send, when it is time.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Stage::Ready {
-            connection,
-            carried,
-            turn,
-        } = &mut self.stage
-        else {
+        let Stage::Ready { carried, turn } = &mut self.stage else {
             return Poll::Ready(());
         };
         ready!(turn.poll(cx));
-        let sent = connection.take().map(|c| c.send(carried.request()));
-        self.stage = match sent {
-            Some(Ok(sent)) => self.way.sent(sent),
-            // Closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
-            _ => {
-                let before = std::mem::take(&mut self.before);
-                Stage::Anew(send_anew(self.way.clone(), before, carried.take()))
+        while let Some(connection) = self.way.pool.idle(self.way.reuse, self.way.ends) {
+            // Else it was closed while it was idle, and noticed in time: nothing was sent, nobody needs to know.
+            if let Ok(sent) = connection.send(carried.request()) {
+                self.stage = self.way.sent(sent);
+                return Poll::Ready(());
             }
-        };
+        }
+        let before = std::mem::take(&mut self.before);
+        self.stage = Stage::Anew(send_anew(self.way.clone(), before, carried.take()));
         Poll::Ready(())
     }
 }
@@ -357,7 +345,11 @@ impl Future for Answering {
         let before = &this.before;
         let head = match &mut this.stage {
             Stage::Sent(sent) => ready!(sent.poll_head(cx, |response| before.interim(response))),
-            Stage::Anew(answer) => return answer.as_mut().poll(cx),
+            Stage::Anew(answer) => {
+                let answer = ready!(answer.as_mut().poll(cx));
+                this.stage = Stage::Over;
+                return Poll::Ready(answer);
+            }
             _ => return Poll::Pending,
         };
         let Stage::Sent(sent) = std::mem::replace(&mut this.stage, Stage::Over) else {

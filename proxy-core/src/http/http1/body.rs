@@ -19,7 +19,7 @@ use super::decode::{Decoded, Decoder};
 use crate::fault::{Fault, Reason};
 use crate::net::Stream;
 
-/// Bytes that are read of a client before anybody asks for them.
+/// What has come of a client when no more is read of it before somebody asks for that: one read may exceed it.
 const AHEAD: usize = 16 * 1024;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

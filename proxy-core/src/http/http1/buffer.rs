@@ -116,7 +116,8 @@ impl Buffer {
         self.room = 0;
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
-        if bytes.capacity() > 2 * SMALL || !bytes.try_reclaim(SMALL) {
+        // Only reclaimed does it show how large it is.
+        if !bytes.try_reclaim(SMALL) || bytes.capacity() > 4 * SMALL {
             return;
         }
         SPARE.with_borrow_mut(|spare| {

@@ -87,7 +87,7 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what the connection takes at once, before there is a task to wait in. An error means that nothing was written.
+    /// Writes what the connection takes at once. An error means that nothing was written: all can go out on another one.
     pub(super) fn try_write(&mut self, stream: &Stream) -> io::Result<()> {
         match stream.try_write(&self.joined[self.written..]) {
             Ok(written) => {

@@ -112,6 +112,8 @@ pin_project! {
         Answer {
             #[pin]
             answer: F,
+            // Before the client is asked whether it is gone: what it sent before goes on.
+            way: GiveWay,
         },
         /// Writing the response.
         Write {
@@ -159,7 +161,10 @@ where
                             let (request, current) = request(this.wire, this.connection, *head);
                             *this.current = Some(current);
                             let answer = this.service.call(request);
-                            Step::Answer { answer }
+                            Step::Answer {
+                                answer,
+                                way: GiveWay::default(),
+                            }
                         }
                         Ok(None) => return well,
                         Err(bad) => Step::Close {
@@ -167,37 +172,37 @@ where
                         },
                     }
                 }
-                StepProjection::Answer { answer } => match answer.poll(cx) {
+                StepProjection::Answer { answer, way } => match answer.poll(cx) {
                     Poll::Ready(Ok(response)) => Step::Write {
                         pump: respond(this.wire, this.connection, this.current, response),
                         way: GiveWay::default(),
                     },
                     Poll::Pending => {
+                        ready!(way.poll(cx));
                         ready!(poll_meanwhile(this.wire, this.connection, cx));
                         return well;
                     }
                 },
-                StepProjection::Write { pump, way } => match {
-                    ready!(way.poll(cx));
-                    ready!(poll_write(this.wire, pump, cx))
-                } {
-                    Written::Whole => {
-                        this.connection.close_in_order();
-                        match after(this.wire, this.current) {
-                            After::Next => Step::Head,
-                            After::Close(closing) => Step::Close { closing },
-                            After::HandOver(to) => return Poll::Ready(Finished::HandOver(to)),
+                StepProjection::Write { pump, way } => {
+                    match ready!(poll_write(this.wire, way, pump, cx)) {
+                        Written::Whole => {
+                            this.connection.close_in_order();
+                            match after(this.wire, this.current) {
+                                After::Next => Step::Head,
+                                After::Close(closing) => Step::Close { closing },
+                                After::HandOver(to) => return Poll::Ready(Finished::HandOver(to)),
+                            }
                         }
-                    }
-                    Written::Cut => {
-                        if this.wire.lock().stream.holds_back() {
-                            // An orderly end of TLS would say that nothing is missing.
-                            this.connection.reset_on_close();
+                        Written::Cut => {
+                            if this.wire.lock().stream.holds_back() {
+                                // An orderly end of TLS would say that nothing is missing.
+                                this.connection.reset_on_close();
+                            }
+                            return well;
                         }
-                        return well;
+                        Written::Gone => return well,
                     }
-                    Written::Gone => return well,
-                },
+                }
                 StepProjection::Close { closing } => match ready!(closing.as_mut().poll(cx)) {
                     Some(ended) => return Poll::Ready(Finished::Ended(ended)),
                     None => Step::Head,
@@ -341,7 +346,13 @@ enum Written {
 }
 
 /// Neither the stream nor the buffer is held while the body is polled: it may read the request's.
-fn poll_write(wire: &Shared, pump: &mut Pump, cx: &mut Context<'_>) -> Poll<Written> {
+fn poll_write(
+    wire: &Shared,
+    way: &mut GiveWay,
+    pump: &mut Pump,
+    cx: &mut Context<'_>,
+) -> Poll<Written> {
+    ready!(way.poll(cx));
     loop {
         let gathered = pump.poll_gather(cx);
         let mut downstream = wire.lock();
