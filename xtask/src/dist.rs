@@ -30,14 +30,23 @@ pub(crate) struct Compiler {
     pub(crate) programs: PathBuf,
 }
 
-/// Builds the programs of all roles and prints where they are and how large.
+/// Builds the programs of these roles, or of all, and prints where they are and how large.
 pub(crate) fn run(words: &[String]) -> Result<()> {
-    let guided = match words {
-        [] => true,
-        [word] if word == "--plain" => false,
-        _ => bail!("`dist` takes no argument but --plain, which builds without a profile"),
-    };
-    for program in build(guided, &ROLES)? {
+    let (mut guided, mut roles) = (true, Vec::new());
+    for word in words {
+        match ROLES.iter().find(|role| *role == word) {
+            Some(role) => roles.push(*role),
+            None if word == "--plain" => guided = false,
+            None => bail!(
+                "`dist` takes --plain, which builds without a profile, and the roles to build ({}), not `{word}`",
+                ROLES.join(", ")
+            ),
+        }
+    }
+    if roles.is_empty() {
+        roles.extend(ROLES);
+    }
+    for program in build(guided, &roles)? {
         let mebibytes = fs::metadata(&program)?.len() as f64 / (1024.0 * 1024.0);
         println!("{}: {mebibytes:.1} MiB, static", program.display());
     }

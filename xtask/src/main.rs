@@ -26,7 +26,7 @@ Usage: cargo xtask COMMAND
   bench [OPTIONS]          measure the ambassador beside HAProxy, nginx and Envoy (see bench --help)
   bench gray [OPTIONS]     the same while one of three endpoints fails (see bench gray --help)
   bench tls [OPTIONS]      measure the sidecar beside them inside TLS (see bench tls --help)
-  dist [--plain]           a static release binary of each role in target/dist, guided by a profile that is
+  dist [--plain] [ROLE...] a static release binary of each role in target/dist, guided by a profile that is
                            taken first (a build more and a minute of load), or --plain, without
 
 With CI=true in the environment, a component that is missing is a failure and not a remark.";

@@ -1,6 +1,5 @@
 //! What becomes of a request between its turn and its connection.
 
-use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;

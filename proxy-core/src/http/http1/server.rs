@@ -184,7 +184,7 @@ where
                     }
                 },
                 StepProjection::Write { pump, way } => {
-                    match ready!(poll_write(this.wire, way, pump, cx)) {
+                    match ready!(poll_write(this.wire, this.connection, way, pump, cx)) {
                         Written::Whole => {
                             this.connection.close_in_order();
                             match after(this.wire, this.current) {
@@ -193,14 +193,7 @@ where
                                 After::HandOver(to) => return Poll::Ready(Finished::HandOver(to)),
                             }
                         }
-                        Written::Cut => {
-                            if this.wire.lock().stream.holds_back() {
-                                // An orderly end of TLS would say that nothing is missing.
-                                this.connection.reset_on_close();
-                            }
-                            return well;
-                        }
-                        Written::Gone => return well,
+                        Written::Broken => return well,
                     }
                 }
                 StepProjection::Close { closing } => match ready!(closing.as_mut().poll(cx)) {
@@ -339,15 +332,14 @@ fn respond(
 /// How the writing of a response ended.
 enum Written {
     Whole,
-    /// The body failed, or is not what its head announced.
-    Cut,
-    /// The client is gone.
-    Gone,
+    /// The client is gone, or the body failed or is not what its head announced.
+    Broken,
 }
 
 /// Neither the stream nor the buffer is held while the body is polled: it may read the request's.
 fn poll_write(
     wire: &Shared,
+    connection: &Connection,
     way: &mut GiveWay,
     pump: &mut Pump,
     cx: &mut Context<'_>,
@@ -358,7 +350,7 @@ fn poll_write(
         let mut downstream = wire.lock();
         match pump.poll_write(&mut downstream.stream, cx) {
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => return Poll::Ready(Written::Gone),
+            Poll::Ready(Err(_)) => return Poll::Ready(Written::Broken),
             Poll::Pending => {
                 // A client that sends before it reads must get rid of what it sends.
                 drop(downstream);
@@ -367,10 +359,16 @@ fn poll_write(
             }
         }
         match gathered {
-            _ if pump.is_cut() => return Poll::Ready(Written::Cut),
+            _ if pump.is_cut() => {
+                if downstream.stream.holds_back() {
+                    // An orderly end of TLS would say that nothing is missing.
+                    connection.reset_on_close();
+                }
+                return Poll::Ready(Written::Broken);
+            }
             Poll::Ready(_) if pump.is_over() => return Poll::Ready(Written::Whole),
             Poll::Ready(_) => {}
-            Poll::Pending => return downstream.poll_gone(cx).map(|()| Written::Gone),
+            Poll::Pending => return downstream.poll_gone(cx).map(|()| Written::Broken),
         }
     }
 }
