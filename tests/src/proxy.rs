@@ -280,6 +280,16 @@ impl Proxy {
         Memory::of(self.pid().as_raw_nonzero().get())
     }
 
+    /// What its open descriptors are, as the kernel names them.
+    pub fn descriptors(&self) -> Vec<String> {
+        let directory = format!("/proc/{}/fd", self.pid().as_raw_nonzero());
+        let open = std::fs::read_dir(directory).expect("the process runs and is ours");
+        let links = open.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok());
+        links
+            .map(|link| link.to_string_lossy().into_owned())
+            .collect()
+    }
+
     /// Waits for the end of the process.
     pub async fn exit(&mut self) -> ExitStatus {
         expect("the end of the process", self.child.wait())

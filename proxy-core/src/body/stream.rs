@@ -9,15 +9,27 @@ use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{End, Watch};
+use super::{End, Pipe, Watch};
 use crate::fault::{Fault, Reason};
 
 type Boxed = Pin<Box<dyn HttpBody<Data = Bytes, Error = Fault> + Send>>;
 
-/// The body of a response whose request may still be on its way.
-pub trait Duplex: HttpBody<Data = Bytes, Error = Fault> + Send {
-    /// Goes on with the request while the response is not asked for, so that neither waits for the other.
-    fn poll_request(self: Pin<&mut Self>, cx: &mut Context<'_>);
+/// How many bytes went into a pipe; none where they do not go that way, and have to be asked for as a frame.
+pub type Spliced = Option<Result<usize, Fault>>;
+
+/// A body that comes from a connection, perhaps by way of others.
+pub trait Streamed: HttpBody<Data = Bytes, Error = Fault> + Send {
+    /// Goes on with the request that this body answers while the body is not asked for, so that neither waits for
+    /// the other.
+    fn poll_request(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
+
+    /// Moves the next bytes into an empty pipe, instead of handing them on as a frame.
+    fn poll_splice(self: Pin<&mut Self>, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Spliced> {
+        let _ = (pipe, cx);
+        Poll::Ready(None)
+    }
 }
 
 enum Inner {
@@ -26,7 +38,7 @@ enum Inner {
     Request(Incoming, fn(&HeaderName) -> bool),
     Response(Incoming),
     Boxed(Boxed),
-    Duplex(Pin<Box<dyn Duplex>>),
+    Streamed(Pin<Box<dyn Streamed>>),
 }
 
 /// A request or response body. The default is empty.
@@ -67,17 +79,31 @@ impl Body {
         Self::of(Inner::Boxed(Box::pin(body)))
     }
 
-    /// A response's body that brings its request along; costs an allocation.
-    pub fn duplex(body: impl Duplex + 'static) -> Self {
-        Self::of(Inner::Duplex(Box::pin(body)))
+    /// A body that comes from a connection; costs an allocation.
+    pub fn streamed(body: impl Streamed + 'static) -> Self {
+        Self::of(Inner::Streamed(Box::pin(body)))
     }
 
     /// Goes on with the request that this body answers, where it is still on its way. For whoever
     /// cannot take more of the body at the moment.
     pub fn poll_request(&mut self, cx: &mut Context<'_>) {
-        if let Inner::Duplex(body) = &mut self.inner {
+        if let Inner::Streamed(body) = &mut self.inner {
             body.as_mut().poll_request(cx);
         }
+    }
+
+    /// Moves the next bytes into an empty pipe. Where they do not go that way, the next frame is to be asked for.
+    pub fn poll_splice(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Spliced> {
+        let Inner::Streamed(body) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        let spliced = ready!(body.as_mut().poll_splice(pipe, cx));
+        match &spliced {
+            Some(Ok(bytes)) => self.watchers.iter_mut().for_each(|w| w.data(*bytes)),
+            Some(Err(fault)) => self.finish(End::Failed(fault)),
+            None => {}
+        }
+        Poll::Ready(spliced)
     }
 
     /// Tells `watcher` how this body goes.
@@ -112,7 +138,7 @@ impl Body {
                 ready!(Pin::new(incoming).poll_frame(cx)).map(|r| r.map_err(response_cut))
             }
             Inner::Boxed(body) => return body.as_mut().poll_frame(cx),
-            Inner::Duplex(body) => return body.as_mut().poll_frame(cx),
+            Inner::Streamed(body) => return body.as_mut().poll_frame(cx),
         })
     }
 
@@ -171,7 +197,7 @@ impl HttpBody for Body {
             Inner::Full(bytes) => bytes.is_empty(),
             Inner::Request(incoming, _) | Inner::Response(incoming) => incoming.is_end_stream(),
             Inner::Boxed(body) => body.is_end_stream(),
-            Inner::Duplex(body) => body.is_end_stream(),
+            Inner::Streamed(body) => body.is_end_stream(),
         }
     }
 
@@ -181,7 +207,7 @@ impl HttpBody for Body {
             Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Request(incoming, _) | Inner::Response(incoming) => incoming.size_hint(),
             Inner::Boxed(body) => body.size_hint(),
-            Inner::Duplex(body) => body.size_hint(),
+            Inner::Streamed(body) => body.size_hint(),
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct Config {
     pub workers: Workers,
     /// Which requests are logged to stdout. Default: `errors`.
     pub access_log: AccessLog,
+    /// Whether large bodies of HTTP/1.1 in plain text go from connection to connection within the kernel. Default:
+    /// `true`.
+    pub splice: bool,
     /// Who may ask, with `x-remora-explain`, what happened to a request. Default: `local`.
     pub explain: Explain,
     /// How the process ends.
@@ -65,6 +68,7 @@ impl Config {
             admin: OrOff::On(section.admin()),
             workers: Workers::default(),
             access_log: AccessLog::default(),
+            splice: true,
             explain: Explain::default(),
             drain: Drain {
                 delay: section.drain_delay(),

@@ -17,7 +17,7 @@ use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use crate::body::{Body, End, Watch};
+use crate::body::{Body, End, Pipe, Spliced, Streamed, Watch};
 use crate::fault::{Fault, Reason};
 
 /// How long an upstream that says nothing keeps the body waiting; curl waits as long.
@@ -54,7 +54,7 @@ impl Gate {
             waker: AtomicWaker::new(),
         }));
         let body = std::mem::take(request.body_mut());
-        *request.body_mut() = Body::boxed(Gated {
+        *request.body_mut() = Body::streamed(Gated {
             gate: gate.clone(),
             body,
             patience: Box::pin(sleep(PATIENCE)),
@@ -140,5 +140,18 @@ impl HttpBody for Gated {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Streamed for Gated {
+    fn poll_splice(
+        mut self: Pin<&mut Self>,
+        pipe: &mut Pipe,
+        cx: &mut Context<'_>,
+    ) -> Poll<Spliced> {
+        match self.gate.0.state.load(Relaxed) {
+            OPEN => self.body.poll_splice(pipe, cx),
+            _ => Poll::Ready(None),
+        }
     }
 }

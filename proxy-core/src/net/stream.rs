@@ -7,11 +7,12 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 use super::Connection;
+use crate::body::Pipe;
 use crate::telemetry::EntryCounters;
 
 /// The byte stream under every connection, either side.
@@ -202,6 +203,54 @@ impl Stream {
     /// Whether what was written may be held back until it is flushed.
     pub fn holds_back(&self) -> bool {
         matches!(self.io, Io::Tls(_))
+    }
+
+    /// Whether bodies can go through a pipe of the kernel: nothing of theirs is to be encrypted or decrypted.
+    pub fn splices(&self) -> bool {
+        matches!(self.io, Io::Plain(_)) && self.ahead.is_empty()
+    }
+
+    /// Moves up to `most` bytes from here into an empty pipe; 0 is the end of the stream.
+    pub fn poll_fill(
+        &mut self,
+        pipe: &mut Pipe,
+        most: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Io::Plain(tcp) = &self.io else {
+            return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+        };
+        loop {
+            ready!(tcp.poll_read_ready(cx))?;
+            match tcp.try_io(Interest::READABLE, || pipe.fill(tcp, most)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                filled => {
+                    let filled = filled.map_err(|error| self.tell(error))?;
+                    if filled > 0 {
+                        self.note(true);
+                    }
+                    return Poll::Ready(Ok(filled));
+                }
+            }
+        }
+    }
+
+    /// Moves bytes from a pipe to here, as many as the kernel takes.
+    pub fn poll_drain(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Io::Plain(tcp) = &self.io else {
+            return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+        };
+        loop {
+            ready!(tcp.poll_write_ready(cx))?;
+            match tcp.try_io(Interest::WRITABLE, || pipe.drain(tcp)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                drained => {
+                    let drained = drained?;
+                    self.note(false);
+                    return Poll::Ready(Ok(drained));
+                }
+            }
+        }
     }
 
     fn note(&self, read: bool) {

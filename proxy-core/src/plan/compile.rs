@@ -66,6 +66,7 @@ pub fn compile(document: &Document, world: &World<'_>) -> Result<Plan, Errors> {
             AccessLog::Errors => Which::Errors,
             AccessLog::Off => Which::Off,
         },
+        splice: config.splice,
         drain_delay: config.drain.delay.std(),
         drain_quiet: !document.section().is_inbound(),
         drain_timeout: config.drain.timeout.std(),

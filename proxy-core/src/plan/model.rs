@@ -27,6 +27,8 @@ pub struct Plan {
     pub workers: usize,
     /// Which exchanges are logged.
     pub access_log: Which,
+    /// Whether large bodies in plain text go through pipes of the kernel.
+    pub splice: bool,
     /// How long everything is still served after readiness went false.
     pub drain_delay: Duration,
     /// Whether it is then served until those who call have been quiet for a while: who calls is the

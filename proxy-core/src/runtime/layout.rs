@@ -23,6 +23,8 @@ pub(super) struct Key {
 pub(super) struct Layout {
     pub(super) entries: Vec<Arc<Entry>>,
     pub(super) log: AccessLog,
+    /// Whether bodies may go through pipes of the kernel.
+    pub(super) splice: bool,
 }
 
 /// New sockets, one a worker and address.

@@ -362,6 +362,7 @@ impl Process {
         let layout = Arc::new(Layout {
             entries: entries.clone(),
             log: self.log.clone(),
+            splice: plan.splice,
         });
         let commands = self.workers.iter().zip(sockets);
         let installs = commands

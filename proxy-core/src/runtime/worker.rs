@@ -12,6 +12,7 @@ use super::bound::Bound;
 use super::entry::Entry;
 use super::layout::{Key, Layout, Sockets, keys};
 use super::served::{Place, Served};
+use crate::body::Pipe;
 use crate::lifecycle::Phase;
 use crate::net::{Acceptor, Connections};
 use crate::telemetry::AccessLog;
@@ -173,6 +174,7 @@ impl State {
             .as_ref()
             .is_none_or(|log| !log.is_same(&layout.log));
         self.log = Some(layout.log.clone());
+        Pipe::allow(layout.splice);
         // Mirrors first, and then what routes lead to: the stacks of the others lead to them.
         let mut entries: Vec<&Arc<Entry>> = layout.entries.iter().collect();
         entries.sort_by_key(|entry| (!entry.plan.is_mirror, !entry.plan.is_hidden()));

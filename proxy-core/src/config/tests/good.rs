@@ -119,6 +119,7 @@ const EFFECTIVE: &str = "\
 admin: localhost:15000
 workers: auto
 access-log: errors
+splice: true
 explain: local
 drain:
   delay: 0s

@@ -400,7 +400,7 @@ impl Sent {
                 part(connection, rest, Arc::downgrade(pool));
                 Body::full(bytes)
             }
-            None => Body::duplex(Streaming::new(connection, rest, Arc::downgrade(pool))),
+            None => Body::streamed(Streaming::new(connection, rest, Arc::downgrade(pool))),
         };
         head.response.map(|()| body)
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::h1::{Connection, Pool};
-use crate::body::Duplex;
+use crate::body::{Pipe, Spliced, Streamed};
 use crate::fault::Fault;
 use crate::http::http1::Rest;
 
@@ -46,6 +46,16 @@ impl Streaming {
                 pool,
             }),
             failed: false,
+        }
+    }
+
+    /// Parts with the connection at the end of the body, or when it has failed.
+    fn note(&mut self, failed: bool) {
+        if failed {
+            self.failed = true;
+            self.bound = None;
+        } else if let Some(bound) = self.bound.take_if(|bound| bound.rest.is_over()) {
+            bound.part();
         }
     }
 }
@@ -102,11 +112,25 @@ impl Bound {
     }
 }
 
-impl Duplex for Streaming {
+impl Streamed for Streaming {
     fn poll_request(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         if let Some(bound) = &mut self.bound {
             let _ = bound.rest.poll_request(&mut bound.connection.wire, cx);
         }
+    }
+
+    fn poll_splice(
+        mut self: Pin<&mut Self>,
+        pipe: &mut Pipe,
+        cx: &mut Context<'_>,
+    ) -> Poll<Spliced> {
+        let Some(bound) = &mut self.bound else {
+            return Poll::Ready(None);
+        };
+        let wire = &mut bound.connection.wire;
+        let spliced = ready!(bound.rest.poll_splice(wire, pipe, cx));
+        self.note(matches!(spliced, Some(Err(_))));
+        Poll::Ready(spliced)
     }
 }
 
@@ -132,14 +156,7 @@ impl HttpBody for Streaming {
             return Poll::Ready(None);
         };
         let polled = ready!(bound.poll_frame(cx));
-        if matches!(polled, Some(Err(_))) {
-            self.failed = true;
-            self.bound = None;
-        } else if bound.rest.is_over()
-            && let Some(bound) = self.bound.take()
-        {
-            bound.part();
-        }
+        self.note(matches!(polled, Some(Err(_))));
         Poll::Ready(polled)
     }
 

@@ -16,6 +16,7 @@ use tokio::io::AsyncWrite;
 use super::buffer::Buffer;
 use super::chunked::Malformed;
 use super::decode::{Decoded, Decoder};
+use crate::body::{Pipe, Spliced, Streamed};
 use crate::fault::{Fault, Reason};
 use crate::net::Stream;
 
@@ -233,6 +234,30 @@ impl Downstream {
         }
     }
 
+    /// Moves the next bytes into a pipe, where nothing else is to be done first.
+    fn poll_splice(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Spliced> {
+        let Incoming::Open(decoder) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let most = decoder.unread(&self.buffer);
+        let busy = !self.proceed.is_empty() || self.early.is_some();
+        if most == 0 || busy || !self.stream.splices() {
+            return Poll::Ready(None);
+        }
+        match ready!(self.stream.poll_fill(pipe, most, cx)) {
+            Ok(0) => Poll::Ready(Some(Err(self.lost(io::ErrorKind::UnexpectedEof.into())))),
+            Ok(count) => {
+                decoder.skip(count);
+                if decoder.is_over() {
+                    self.end(Incoming::Over);
+                }
+                Poll::Ready(Some(Ok(count)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Poll::Ready(None),
+            Err(error) => Poll::Ready(Some(Err(self.lost(error)))),
+        }
+    }
+
     fn lost(&mut self, error: io::Error) -> Fault {
         self.end(Incoming::Cut);
         cut("the request body was cut off").because(error)
@@ -288,6 +313,34 @@ impl Drop for RequestBody {
     }
 }
 
+impl RequestBody {
+    /// Asks the connection, unless the body belongs to another reader by now. The outcome is the end of the body where
+    /// it is a failure, or where the connection has no more of it.
+    fn poll_with<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        ask: impl FnOnce(&mut Downstream, &mut Context<'_>) -> Poll<Option<Result<T, Fault>>>,
+    ) -> Poll<Option<Result<T, Fault>>> {
+        let mut connection = self.connection.lock();
+        let polled = if connection.reader == self.reader {
+            let Poll::Ready(polled) = ask(&mut connection, cx) else {
+                connection.reading = Some(cx.waker().clone());
+                return Poll::Pending;
+            };
+            polled
+        } else {
+            Some(Err(cut("the rest of the request body was given up")))
+        };
+        let is_over = matches!(connection.incoming, Incoming::Over);
+        drop(connection);
+        self.end = match &polled {
+            Some(Err(_)) => Some(End::Bad),
+            _ => is_over.then_some(End::Good),
+        };
+        Poll::Ready(polled)
+    }
+}
+
 impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = Fault;
@@ -299,26 +352,7 @@ impl HttpBody for RequestBody {
         if self.end.is_some() {
             return Poll::Ready(None);
         }
-        let mut connection = self.connection.lock();
-        let polled = if connection.reader == self.reader {
-            match connection.poll_frame(cx) {
-                Poll::Ready(polled) => polled,
-                Poll::Pending => {
-                    connection.reading = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-            }
-        } else {
-            Some(Err(cut("the rest of the request body was given up")))
-        };
-        let end = match &polled {
-            Some(Err(_)) => Some(End::Bad),
-            None => Some(End::Good),
-            Some(Ok(_)) => matches!(connection.incoming, Incoming::Over).then_some(End::Good),
-        };
-        drop(connection);
-        self.end = end;
-        Poll::Ready(polled)
+        self.poll_with(cx, Downstream::poll_frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -333,5 +367,18 @@ impl HttpBody for RequestBody {
             Incoming::Open(decoder) => decoder.size_hint(),
             _ => SizeHint::default(),
         }
+    }
+}
+
+impl Streamed for RequestBody {
+    fn poll_splice(
+        mut self: Pin<&mut Self>,
+        pipe: &mut Pipe,
+        cx: &mut Context<'_>,
+    ) -> Poll<Spliced> {
+        if self.end.is_some() {
+            return Poll::Ready(None);
+        }
+        self.poll_with(cx, |connection, cx| connection.poll_splice(pipe, cx))
     }
 }

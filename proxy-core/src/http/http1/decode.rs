@@ -59,6 +59,21 @@ impl Decoder {
         }
     }
 
+    /// How many bytes may be taken past the buffer: those of an announced length, from the connection itself.
+    pub(super) fn unread(&self, buffer: &Buffer) -> usize {
+        match self {
+            Self::Exact(left) if buffer.is_empty() => usize::try_from(*left).unwrap_or(usize::MAX),
+            _ => 0,
+        }
+    }
+
+    /// So many bytes were taken past the buffer.
+    pub(super) fn skip(&mut self, count: usize) {
+        if let Self::Exact(left) = self {
+            *left -= count as u64;
+        }
+    }
+
     /// The connection was closed in an orderly way: true when that is a good end of the body.
     pub(super) fn closed(&mut self) -> bool {
         match self {

@@ -61,6 +61,21 @@ impl Encoder {
         Ok(())
     }
 
+    /// How many bytes may be written past it: those of an announced length, which need no framing.
+    pub(super) fn unframed(&self) -> u64 {
+        match self.length {
+            Length::Exact(left) => left,
+            _ => 0,
+        }
+    }
+
+    /// So many bytes are written past it.
+    pub(super) fn skip(&mut self, count: usize) -> Result<(), Mismatch> {
+        let left = self.unframed().checked_sub(count as u64).ok_or(Mismatch)?;
+        self.length = Length::Exact(left);
+        Ok(())
+    }
+
     /// Adds the end of the body.
     pub(super) fn end(&mut self, out: &mut Outbox) -> Result<(), Mismatch> {
         match self.length {

@@ -9,12 +9,16 @@ use http_body::Body as _;
 use super::encode::{Encoder, Mismatch};
 use super::framing::Length;
 use super::outbox::Outbox;
-use crate::body::Body;
+use crate::body::{Body, Pipe};
 use crate::fault::Fault;
 use crate::net::Stream;
 
 /// What is gathered before it is written.
 const GATHER: usize = 64 * 1024;
+
+/// What must be left of a body for it to go through a pipe: a pipe is two system calls more than a read and a write
+/// of nothing.
+const LARGE: u64 = 64 * 1024;
 
 /// A message on its way out.
 #[derive(Debug)]
@@ -23,6 +27,10 @@ pub(super) struct Pump {
     out: Outbox,
     body: Option<Body>,
     begun: bool,
+    /// Whether what is left of a large body may go through a pipe.
+    splices: bool,
+    /// The pipe, while there is something in it.
+    pipe: Option<Pipe>,
     cut: bool,
     moved: u64,
 }
@@ -37,14 +45,16 @@ pub(super) enum Cut {
 }
 
 impl Pump {
-    /// A message whose head is in `out` already.
-    pub(super) fn new(encoder: Encoder, out: Outbox, body: Option<Body>) -> Self {
+    /// A message whose head is in `out` already. `splices`: its connection takes bytes from a pipe.
+    pub(super) fn new(encoder: Encoder, out: Outbox, body: Option<Body>, splices: bool) -> Self {
         let begun = out.is_empty();
         Self {
             encoder,
             out,
             body,
             begun,
+            splices,
+            pipe: None,
             cut: false,
             moved: 0,
         }
@@ -62,7 +72,7 @@ impl Pump {
 
     /// Whether all of the message was written.
     pub(super) fn is_over(&self) -> bool {
-        self.body.is_none() && self.out.is_empty()
+        self.body.is_none() && self.out.is_empty() && self.pipe.is_none()
     }
 
     /// Whether the end of the message is the end of the connection.
@@ -79,13 +89,20 @@ impl Pump {
     pub(super) fn give_up(&mut self) {
         self.body = None;
         self.out = Outbox::default();
+        self.pipe = None;
     }
 
     /// Takes frames of the body, unless what was taken before is not written yet. Ready when there
     /// is no more of it, or enough; pending when the body is.
     pub(super) fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cut>> {
-        if self.begun && !self.out.is_empty() {
+        if self.begun && !self.out.is_empty() || self.pipe.is_some() {
             return Poll::Ready(Ok(()));
+        }
+        if self.splices && self.out.is_empty() && self.encoder.unframed() >= LARGE {
+            let spliced = ready!(self.poll_splice(cx));
+            if let Some(spliced) = spliced {
+                return Poll::Ready(spliced);
+            }
         }
         while let Some(body) = &mut self.body
             && self.out.len() < GATHER
@@ -103,6 +120,45 @@ impl Pump {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Moves to the connection what is in the pipe, or copies it where it does not go that way.
+    fn poll_drain(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(pipe) = &mut self.pipe {
+            match ready!(stream.poll_drain(pipe, cx)) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(drained) => {
+                    self.moved += drained as u64;
+                    self.pipe.take_if(|pipe| pipe.held() == 0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    if let Some(pipe) = self.pipe.take() {
+                        self.out.push(pipe.empty()?);
+                    }
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Moves bytes of the body into the pipe; none where they do not go that way.
+    fn poll_splice(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), Cut>>> {
+        let (Some(body), Some(mut pipe)) = (&mut self.body, Pipe::take()) else {
+            return Poll::Ready(None);
+        };
+        let moved = match ready!(body.poll_splice(&mut pipe, cx)) {
+            Some(Ok(count)) => self.encoder.skip(count).map_err(|Mismatch| Cut::Mismatch),
+            Some(Err(fault)) => Err(Cut::Failed(fault)),
+            None => return Poll::Ready(None),
+        };
+        Poll::Ready(Some(match moved {
+            Ok(()) => {
+                self.pipe = Some(pipe);
+                Ok(())
+            }
+            Err(why) => Err(self.cut(why)),
+        }))
     }
 
     fn cut(&mut self, why: Cut) -> Cut {
@@ -124,6 +180,7 @@ impl Pump {
         stream: &mut Stream,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(stream, cx))?;
         let before = self.out.len();
         let written = self.out.poll_write(stream, cx);
         self.moved += (before - self.out.len()) as u64;

@@ -257,7 +257,7 @@ fn request(
         keep_alive: head.keep_alive,
     };
     if head.length != Length::None {
-        *request.body_mut() = Body::boxed(RequestBody::new(wire));
+        *request.body_mut() = Body::streamed(RequestBody::new(wire));
     }
     begin(connection, &mut request);
     // Older clients may take an interim response for the final one.
@@ -305,8 +305,11 @@ fn respond(
     }
     // A client that was never told to send its body may send it or not: what follows is in doubt.
     let mut out = Outbox::default();
+    let mut splices = false;
     out.join(|joined| {
-        asked.keep_alive &= !wire.lock().answered(joined);
+        let mut downstream = wire.lock();
+        asked.keep_alive &= !downstream.answered(joined);
+        splices = downstream.stream.splices();
         joined.extend_from_slice(&connection.told_early());
     });
     connection.take_early(false);
@@ -321,7 +324,7 @@ fn respond(
     if encoder.is_over() {
         body.take().into_iter().for_each(discard);
     }
-    let pump = Pump::new(encoder, out, body);
+    let pump = Pump::new(encoder, out, body, splices);
     if pump.ends_with_connection() {
         // Until all of it is written: whatever ends the connection before that must not look like its end.
         connection.reset_on_close();

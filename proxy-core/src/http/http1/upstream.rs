@@ -18,7 +18,7 @@ use super::head::{self, Bad, ResponseHead, Scan};
 use super::outbox::Outbox;
 use super::pump::{Cut, Pump};
 use super::upgrade::Handover;
-use crate::body::Body;
+use crate::body::{Body, Pipe, Spliced};
 use crate::fault::{Fault, Reason};
 use crate::net::Stream;
 use crate::tls;
@@ -103,7 +103,7 @@ impl Wire {
             heard: false,
             interims: 0,
             upload: Upload {
-                pump: Pump::new(encoder, out, body),
+                pump: Pump::new(encoder, out, body, self.stream.splices()),
                 broken: None,
             },
         })
@@ -223,6 +223,11 @@ impl Upload {
     }
 }
 
+fn cut(cause: io::Error) -> Fault {
+    let detail = "the response body ended too early";
+    Fault::maybe_seen(Reason::ResponseIncomplete, detail).because(cause)
+}
+
 /// The rest of an exchange whose response's head has come.
 #[derive(Debug)]
 pub(in crate::http) struct Rest {
@@ -272,10 +277,35 @@ impl Rest {
                 Ok(_) => continue,
                 Err(error) => error,
             };
-            let detail = "the response body ended too early";
-            let fault = Fault::maybe_seen(Reason::ResponseIncomplete, detail).because(cause);
+            return Poll::Ready(Some(Err(cut(cause))));
+        }
+    }
+
+    /// Moves the next bytes of the response's body into a pipe, where nothing else is to be done first.
+    pub(in crate::http) fn poll_splice(
+        &mut self,
+        wire: &mut Wire,
+        pipe: &mut Pipe,
+        cx: &mut Context<'_>,
+    ) -> Poll<Spliced> {
+        let most = self.decoder.unread(&wire.buffer);
+        if most == 0 || !wire.stream.splices() {
+            return Poll::Ready(None);
+        }
+        let _ = self.poll_request(wire, cx);
+        if let Some(fault) = self.failed.take() {
             return Poll::Ready(Some(Err(fault)));
         }
+        let cause = match ready!(wire.stream.poll_fill(pipe, most, cx)) {
+            Ok(0) => io::ErrorKind::UnexpectedEof.into(),
+            Ok(count) => {
+                self.decoder.skip(count);
+                return Poll::Ready(Some(Ok(count)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => return Poll::Ready(None),
+            Err(error) => error,
+        };
+        Poll::Ready(Some(Err(cut(cause))))
     }
 
     /// Goes on sending the request; ready when no more of it can be sent.

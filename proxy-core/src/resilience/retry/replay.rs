@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
 
-use crate::body::Body;
+use crate::body::{Body, Pipe, Spliced, Streamed};
 use crate::fault::{Fault, Reason};
 
 /// What was read of the original body, and the rest of it.
@@ -82,7 +82,7 @@ impl Recording {
         if let Some(superseded) = superseded {
             superseded.wake();
         }
-        Some(Body::boxed(Reader {
+        Some(Body::streamed(Reader {
             source: Arc::clone(&self.0),
             reader,
             position: 0,
@@ -167,6 +167,28 @@ impl HttpBody for Reader {
     }
 }
 
+impl Streamed for Reader {
+    /// Only what is not kept anyway goes past.
+    fn poll_splice(self: Pin<&mut Self>, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Spliced> {
+        let mut source = self.source.lock();
+        let (false, true) = (source.keeps, source.reader == self.reader) else {
+            return Poll::Ready(None);
+        };
+        let Some(rest) = &mut source.rest else {
+            return Poll::Ready(None);
+        };
+        let Poll::Ready(spliced) = rest.poll_splice(pipe, cx) else {
+            source.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        source.lost |= spliced.is_some();
+        if matches!(spliced, Some(Err(_))) {
+            source.rest = None;
+        }
+        Poll::Ready(spliced)
+    }
+}
+
 impl Source {
     fn keep(&mut self, frame: &Frame<Bytes>) {
         if !self.keeps {
@@ -219,6 +241,48 @@ mod tests {
         let recording = Recording::new(Body::full("hello!"), 5);
         drop(recording.again().unwrap());
         assert_eq!(text(recording.again().unwrap()).await, "hello!");
+    }
+
+    /// Comes by pipe alone.
+    struct Piped;
+
+    impl HttpBody for Piped {
+        type Data = Bytes;
+        type Error = Fault;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+            Poll::Pending
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(6)
+        }
+    }
+
+    impl Streamed for Piped {
+        fn poll_splice(self: Pin<&mut Self>, _: &mut Pipe, _: &mut Context<'_>) -> Poll<Spliced> {
+            Poll::Ready(Some(Ok(3)))
+        }
+    }
+
+    #[test]
+    fn what_went_by_pipe_is_not_sent_again() {
+        let mut pipe = Pipe::take().unwrap();
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut pass = |limit| {
+            let recording = Recording::new(Body::streamed(Piped), limit);
+            let spliced = recording.again().unwrap().poll_splice(&mut pipe, cx);
+            (spliced.map(|s| s.map(Result::unwrap)), recording)
+        };
+        let (spliced, recording) = pass(5);
+        assert_eq!(spliced, Poll::Ready(Some(3)));
+        assert!(recording.again().is_none());
+        let (spliced, recording) = pass(6);
+        assert_eq!(spliced, Poll::Ready(None), "it is to be kept");
+        assert!(recording.again().is_some());
     }
 
     #[tokio::test]

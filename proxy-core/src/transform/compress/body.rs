@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
 
 use super::coder::Coder;
-use crate::body::{Body, Duplex};
+use crate::body::{Body, Streamed};
 use crate::fault::{Fault, Reason};
 
 /// What is ready is handed on from so many bytes on, though more could be had at once.
@@ -118,7 +118,7 @@ impl HttpBody for Compressed {
     }
 }
 
-impl Duplex for Compressed {
+impl Streamed for Compressed {
     fn poll_request(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         self.inner.poll_request(cx);
     }

@@ -206,7 +206,7 @@ fn compress(response: Response<Body>, coding: Coding) -> Response<Body> {
             Err(_) => parts.headers.remove(ETAG),
         };
     }
-    Response::from_parts(parts, Body::duplex(Compressed::new(body, coder)))
+    Response::from_parts(parts, Body::streamed(Compressed::new(body, coder)))
 }
 
 impl<S> Layer<S> for CompressLayer {

@@ -14,7 +14,7 @@ use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::{Coding, CompressLayer, Error, Params};
-use crate::body::{Body, Duplex};
+use crate::body::{Body, Streamed};
 use crate::fault::{Fault, Reason};
 
 const ALL: [Coding; 3] = [Coding::Gzip, Coding::Brotli, Coding::Zstd];
@@ -36,7 +36,7 @@ impl HttpBody for Channel {
     }
 }
 
-impl Duplex for Channel {
+impl Streamed for Channel {
     fn poll_request(self: Pin<&mut Self>, _: &mut Context<'_>) {
         let _ = self.requests.send(());
     }
@@ -196,7 +196,7 @@ async fn a_stream_is_not_delayed() {
         let (send, frames) = mpsc::unbounded_channel();
         let (requests, mut asked) = mpsc::unbounded_channel();
         let lines = [accepting(coding), "< content-type: text/event-stream"];
-        let body = Body::duplex(Channel { frames, requests });
+        let body = Body::streamed(Channel { frames, requests });
         let mut body = answer(&lines, Method::GET, body).await.into_body();
         let (mut sent, mut wire) = (Vec::new(), Vec::new());
         for n in 0..20 {
@@ -229,7 +229,7 @@ async fn a_cut_body_never_looks_complete() {
         let (send, frames) = mpsc::unbounded_channel();
         let (requests, _asked) = mpsc::unbounded_channel();
         let lines = [accepting(coding), "< content-type: text/html"];
-        let body = Body::duplex(Channel { frames, requests });
+        let body = Body::streamed(Channel { frames, requests });
         let mut body = answer(&lines, Method::GET, body).await.into_body();
         let cut = Fault::maybe_seen(Reason::ResponseIncomplete, "cut");
         send.send(Ok(Frame::data("begun".into()))).unwrap();
@@ -247,7 +247,7 @@ async fn what_hardly_leaves_a_byte_is_handed_on_all_the_same() {
         let (send, frames) = mpsc::unbounded_channel();
         let (requests, _asked) = mpsc::unbounded_channel();
         let lines = [accepting(coding), "< content-type: text/html"];
-        let body = Body::duplex(Channel { frames, requests });
+        let body = Body::streamed(Channel { frames, requests });
         let mut body = answer(&lines, Method::GET, body).await.into_body();
         for _ in 0..64 {
             send.send(Ok(Frame::data(Bytes::from(vec![0; 16 * 1024]))))

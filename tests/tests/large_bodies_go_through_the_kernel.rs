@@ -1,0 +1,231 @@
+//! A large body in plain text goes from connection to connection within the kernel, and what arrives is
+//! what was sent: whole, or cut where its sender was.
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use remora_tests::ambassador::Ambassador;
+use remora_tests::client::{Connection, Protocol, full, get, request};
+use remora_tests::config::Config;
+use remora_tests::origin::{Origin, ok, status};
+use remora_tests::promise::{expect, promise, until};
+use remora_tests::scripted::Scripted;
+use remora_tests::wire::{Ending, Wire};
+use rustix::process::{Resource, Rlimit};
+
+const SIZE: usize = 8 << 20;
+/// What is sent of a body that is cut.
+const PART: usize = 3 << 20;
+
+/// Bytes of which no two stretches are alike.
+fn pattern() -> Bytes {
+    let words = (0..SIZE as u32 / 4).map(|number| number.wrapping_mul(2_654_435_761));
+    words.flat_map(u32::to_le_bytes).collect()
+}
+
+/// Answers with the pattern, and says of any other request whether its body is that.
+fn origin() -> Origin {
+    let whole = pattern();
+    Origin::start(move |request| {
+        let whole = whole.clone();
+        async move {
+            if request.method() == http::Method::GET {
+                return ok(whole);
+            }
+            let body = request.into_body().collect().await;
+            match body.is_ok_and(|body| body.to_bytes() == whole) {
+                true => status(204),
+                false => status(418),
+            }
+        }
+    })
+}
+
+async fn assert_whole_both_ways(ambassador: &Ambassador) {
+    let connection = Connection::open(ambassador.address(), Protocol::Http1).await;
+    assert_whole(&mut connection.expect("open")).await;
+}
+
+async fn assert_whole(connection: &mut Connection) {
+    for _ in 0..3 {
+        let answer = expect("an answer", connection.fetch(get("/"))).await;
+        assert!(answer.expect("an answer").body == pattern(), "another body");
+        for expects in [false, true] {
+            let mut upload = request("PUT", "/");
+            *upload.body_mut() = full(pattern());
+            if expects {
+                let word = http::HeaderValue::from_static("100-continue");
+                upload.headers_mut().insert("expect", word);
+            }
+            let answer = expect("an answer", connection.fetch(upload)).await;
+            assert_eq!(answer.expect("an answer").status, 204);
+        }
+    }
+}
+
+/// Pipes that the proxy has open.
+fn pipes(ambassador: &Ambassador) -> usize {
+    let open = ambassador.descriptors();
+    open.iter().filter(|what| what.starts_with("pipe:")).count()
+}
+
+#[test]
+fn unless_it_may_not() {
+    promise(async {
+        let origin = origin();
+        let config = Config::of(&format!("to: http://{}", origin.address()));
+        let ambassador = Ambassador::start(&config).await;
+        let before = pipes(&ambassador);
+        assert_whole_both_ways(&ambassador).await;
+        let through = pipes(&ambassador);
+        assert!(through > before, "no body went through the kernel");
+
+        ambassador.rewrite(&config.with("splice: false").text());
+        let back = || async { (pipes(&ambassador) == before).then_some(()) };
+        until("the pipes to be closed", back).await;
+        assert_whole_both_ways(&ambassador).await;
+        assert_eq!(pipes(&ambassador), before, "a body went through the kernel");
+    });
+}
+
+#[test]
+fn unless_there_are_no_descriptors_left() {
+    promise(async {
+        let origin = origin();
+        let settings = format!("to: http://{}", origin.address());
+        let ambassador = Ambassador::serving(&settings).await;
+        let mut connection = Connection::open(ambassador.address(), Protocol::Http1)
+            .await
+            .expect("open");
+        let mut upload = request("PUT", "/");
+        *upload.body_mut() = full("small");
+        connection.fetch(upload).await.expect("an answer");
+
+        let before = pipes(&ambassador);
+        let limit = Rlimit {
+            current: Some(3),
+            maximum: Some(3),
+        };
+        ambassador.limit(Resource::Nofile, limit);
+        assert_whole(&mut connection).await;
+        assert_eq!(pipes(&ambassador), before, "a pipe beyond the limit");
+    });
+}
+
+#[test]
+fn to_a_client_that_reads_slowly() {
+    promise(async {
+        let origin = origin();
+        let settings = format!("to: http://{}", origin.address());
+        let ambassador = Ambassador::serving(&settings).await;
+        let mut slow = Wire::connect(ambassador.address()).await;
+        slow.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .expect("sent");
+        slow.head().await.expect("a head");
+        let mut body = Vec::new();
+        while body.len() < SIZE {
+            let piece = 10_000.min(SIZE - body.len());
+            body.extend(slow.exactly(piece).await.expect("a piece"));
+            if body.len() == 100_000 {
+                // Others are served in between, whose bodies need pipes too.
+                assert_whole_both_ways(&ambassador).await;
+            }
+        }
+        assert!(body == pattern(), "another body");
+    });
+}
+
+#[test]
+fn where_one_request_follows_another_at_once() {
+    promise(async {
+        let origin = origin();
+        let settings = format!("to: http://{}", origin.address());
+        let ambassador = Ambassador::serving(&settings).await;
+        let upload = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {SIZE}\r\n\r\n");
+        let upload = [upload.as_bytes(), &pattern()].concat();
+        let (mut reading, mut writing, _) = Wire::connect(ambassador.address()).await.split();
+        let both = [&upload[..], &upload[..]].concat();
+        let sent = tokio::spawn(async move {
+            tokio::io::AsyncWriteExt::write_all(&mut writing, &both).await?;
+            Ok::<_, std::io::Error>(writing)
+        });
+        let mut answers = String::new();
+        while answers.matches("HTTP/1.1 204").count() < 2 {
+            let mut some = [0; 1024];
+            let read = tokio::io::AsyncReadExt::read(&mut reading, &mut some);
+            let read = expect("an answer", read).await.expect("an answer");
+            assert!(read > 0, "closed after {answers}");
+            answers += &String::from_utf8_lossy(&some[..read]);
+        }
+        sent.await.expect("a task").expect("sent");
+    });
+}
+
+#[test]
+fn an_upload_that_is_cut_looks_cut() {
+    promise(async {
+        for resets in [false, true] {
+            let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+            let origin = Scripted::start(move |mut wire, _| {
+                let tell = tell.clone();
+                async move {
+                    let _ = wire.head().await;
+                    let _ = wire.exactly(PART).await;
+                    let _ = tell.send(None);
+                    let _ = tell.send(Some(wire.rest().await));
+                }
+            });
+            let settings = format!("to: http://{}", origin.address());
+            let ambassador = Ambassador::serving(&settings).await;
+            let mut wire = Wire::connect(ambassador.address()).await;
+            let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {SIZE}\r\n\r\n");
+            wire.send(head).await.expect("sent");
+            wire.send(pattern().slice(..PART)).await.expect("sent");
+            expect("the part", told.recv()).await;
+            match resets {
+                true => wire.reset(),
+                false => drop(wire),
+            }
+            let rest = expect("the end", told.recv()).await.flatten();
+            let (rest, _) = rest.expect("an end");
+            assert_eq!(rest.len(), 0, "bytes that were never sent");
+        }
+    });
+}
+
+#[test]
+fn an_answer_that_is_cut_looks_cut() {
+    promise(async {
+        for resets in [false, true] {
+            let cut = std::sync::Arc::new(tokio::sync::Notify::new());
+            let signal = std::sync::Arc::clone(&cut);
+            let origin = Scripted::start(move |mut wire, _| {
+                let cut = std::sync::Arc::clone(&cut);
+                async move {
+                    let _ = wire.head().await;
+                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n");
+                    let _ = wire.send(head).await;
+                    let _ = wire.send(pattern().slice(..PART)).await;
+                    cut.notified().await;
+                    if resets {
+                        wire.reset();
+                    }
+                }
+            });
+            let settings = format!("to: http://{}", origin.address());
+            let ambassador = Ambassador::serving(&settings).await;
+            let mut wire = Wire::connect(ambassador.address()).await;
+            wire.send("GET /cut HTTP/1.1\r\nHost: a\r\n\r\n")
+                .await
+                .expect("sent");
+            wire.head().await.expect("a head");
+            let part = wire.exactly(PART).await.expect("the part");
+            assert!(part == pattern()[..PART], "another body");
+            signal.notify_one();
+            let (rest, ending) = wire.rest().await;
+            assert_eq!((rest.len(), ending), (0, Ending::Closed));
+            let line = ambassador.logged("/cut").await;
+            assert_eq!(line["reason"], "http_response_incomplete", "{line}");
+        }
+    });
+}
