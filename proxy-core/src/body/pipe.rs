@@ -1,7 +1,8 @@
 //! A pipe of the kernel through which the bytes of a large body go from one socket to another without being copied (splice(2)).
 //!
 //! A pipe takes two file descriptors, and pages that the kernel counts for each user (pipe(7)), so a thread has
-//! a limited number, and keeps a few for bodies to come. Where there is none to be had, bodies are copied.
+//! a limited number, and keeps for bodies to come what it needed a moment ago. Where there is none to be had, bodies
+//! are copied.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -20,11 +21,8 @@ const ROOM: usize = 256 * 1024;
 /// needed for longer than a moment where a receiver is slow.
 const MOST: usize = 64;
 
-/// Pipes that a thread keeps while no body needs them.
-const STOCK: usize = 4;
-
 thread_local! {
-    static SPARE: RefCell<Vec<Ends>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Spare> = const { RefCell::new(Spare { pipes: Vec::new(), unused: 0 }) };
     static OPEN: Arc<AtomicUsize> = Arc::default();
     static ALLOWED: Cell<bool> = const { Cell::new(true) };
 }
@@ -34,6 +32,13 @@ thread_local! {
 pub struct Pipe {
     ends: Option<Ends>,
     held: usize,
+}
+
+/// Pipes that a thread keeps for bodies to come.
+struct Spare {
+    pipes: Vec<Ends>,
+    /// How many of them no body has needed since the last sweep.
+    unused: usize,
 }
 
 #[derive(Debug)]
@@ -58,8 +63,19 @@ impl Pipe {
     pub fn allow(allowed: bool) {
         ALLOWED.set(allowed);
         if !allowed {
-            SPARE.with_borrow_mut(Vec::clear);
+            SPARE.with_borrow_mut(|spare| spare.pipes.clear());
         }
+    }
+
+    /// Closes pipes that this thread keeps and no body needed since the last time, all but one. To be called now and then.
+    pub fn sweep() {
+        SPARE.with_borrow_mut(|spare| {
+            let count = spare.pipes.len();
+            spare
+                .pipes
+                .truncate(count - spare.unused.saturating_sub(1).min(count));
+            spare.unused = spare.pipes.len();
+        });
     }
 
     /// An empty one; none where there may be no more, or where the kernel refuses one of this size.
@@ -67,7 +83,7 @@ impl Pipe {
         if !ALLOWED.get() {
             return None;
         }
-        let ends = SPARE.with_borrow_mut(Vec::pop).or_else(Ends::open)?;
+        let ends = SPARE.with_borrow_mut(Spare::pop).or_else(Ends::open)?;
         Some(Self {
             ends: Some(ends),
             held: 0,
@@ -115,6 +131,14 @@ impl Pipe {
     }
 }
 
+impl Spare {
+    fn pop(&mut self) -> Option<Ends> {
+        let ends = self.pipes.pop();
+        self.unused = self.unused.min(self.pipes.len());
+        ends
+    }
+}
+
 impl Ends {
     fn open() -> Option<Self> {
         let place = OPEN.with(|open| {
@@ -151,11 +175,7 @@ impl Drop for Pipe {
     fn drop(&mut self) {
         let Some(ends) = self.ends.take() else { return };
         if self.held == 0 && ALLOWED.get() {
-            SPARE.with_borrow_mut(|spare| {
-                if spare.len() < STOCK {
-                    spare.push(ends);
-                }
-            });
+            SPARE.with_borrow_mut(|spare| spare.pipes.push(ends));
         }
     }
 }
@@ -212,8 +232,24 @@ mod tests {
         let all: Vec<_> = std::iter::from_fn(Pipe::take).take(2 * MOST).collect();
         assert_eq!(all.len(), MOST);
         drop(all);
-        assert_eq!(open(), STOCK);
+        assert_eq!(open(), MOST);
         assert!(Pipe::take().is_some());
+    }
+
+    #[test]
+    fn what_is_not_needed_for_a_while_is_closed() {
+        let all: Vec<_> = std::iter::from_fn(Pipe::take).take(8).collect();
+        drop(all);
+        Pipe::sweep();
+        assert_eq!(open(), 8, "needed a moment ago");
+        let three: Vec<_> = std::iter::from_fn(Pipe::take).take(3).collect();
+        drop(three);
+        Pipe::sweep();
+        assert_eq!(open(), 4);
+        Pipe::sweep();
+        assert_eq!(open(), 1);
+        Pipe::sweep();
+        assert_eq!(open(), 1);
     }
 
     #[test]

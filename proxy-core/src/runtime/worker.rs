@@ -166,6 +166,7 @@ impl State {
         for served in self.served.values() {
             served.sweep();
         }
+        Pipe::sweep();
     }
 
     async fn install(&mut self, layout: &Layout, mut sockets: Sockets) {
