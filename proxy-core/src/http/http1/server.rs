@@ -347,9 +347,10 @@ fn poll_write(
     pump: &mut Pump,
     cx: &mut Context<'_>,
 ) -> Poll<Written> {
-    ready!(way.poll(cx));
     loop {
         let gathered = pump.poll_gather(cx);
+        // What is at hand is made ready to be written by then, so that one write follows another closely.
+        ready!(way.poll(cx));
         let mut downstream = wire.lock();
         match pump.poll_write(&mut downstream.stream, cx) {
             Poll::Ready(Ok(())) => {}
