@@ -1,6 +1,8 @@
 //! A large body in plain text goes from connection to connection within the kernel, and what arrives is
 //! what was sent: whole, or cut where its sender was.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use remora_tests::ambassador::Ambassador;
@@ -11,8 +13,11 @@ use remora_tests::promise::{expect, promise, until};
 use remora_tests::scripted::Scripted;
 use remora_tests::wire::{Ending, Wire};
 use rustix::process::{Resource, Rlimit};
+use tokio::sync::{Notify, Semaphore};
 
 const SIZE: usize = 8 << 20;
+/// More than all buffers between a sender and a receiver who does not read.
+const STALLS: usize = 64 << 20;
 /// What is sent of a body that is cut.
 const PART: usize = 3 << 20;
 
@@ -66,6 +71,95 @@ async fn assert_whole(connection: &mut Connection) {
 fn pipes(ambassador: &Ambassador) -> usize {
     let open = ambassador.descriptors();
     open.iter().filter(|what| what.starts_with("pipe:")).count()
+}
+
+/// Waits until three bodies are on their way in pipes of their own.
+async fn assert_three_on_their_way(ambassador: &Ambassador, before: usize) {
+    let three = || async { (pipes(ambassador) >= before + 3).then_some(()) };
+    until("three pipes that are held", three).await;
+}
+
+async fn of_one_worker(origin: &Scripted) -> (Ambassador, usize) {
+    let config = Config::of(&format!("to: http://{}", origin.address())).with("workers: 1");
+    let ambassador = Ambassador::start(&config).await;
+    let before = pipes(&ambassador);
+    (ambassador, before)
+}
+
+#[test]
+fn what_an_answer_has_on_its_way_when_it_is_cut_does_not_complete_it() {
+    promise(async {
+        let cut = Arc::new(Semaphore::new(0));
+        let signal = Arc::clone(&cut);
+        let origin = Scripted::start(move |mut wire, _| {
+            let cut = Arc::clone(&cut);
+            async move {
+                let _ = wire.head().await;
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {STALLS}\r\n\r\n");
+                let _ = wire.send(head).await;
+                let body = vec![7; STALLS];
+                tokio::select! {
+                    _ = wire.send(&body) => {}
+                    _ = cut.acquire() => {}
+                }
+                wire.reset();
+            }
+        });
+        let (ambassador, before) = of_one_worker(&origin).await;
+        let mut stalled = Vec::new();
+        for _ in 0..3 {
+            let mut wire = Wire::connect(ambassador.address()).await;
+            let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+            wire.send(request).await.expect("sent");
+            wire.head().await.expect("a head");
+            stalled.push(wire);
+        }
+        assert_three_on_their_way(&ambassador, before).await;
+        signal.close();
+        for mut wire in stalled {
+            let (rest, _) = wire.rest().await;
+            assert!(rest.len() < STALLS, "a cut body looks whole");
+        }
+    });
+}
+
+#[test]
+fn what_an_upload_has_on_its_way_when_it_is_cut_does_not_complete_it() {
+    promise(async {
+        let (go, cut) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let signal = Arc::clone(&go);
+        let origin = Scripted::start(move |mut wire, _| {
+            let (tell, go) = (tell.clone(), Arc::clone(&go));
+            async move {
+                let _ = wire.head().await;
+                let _ = go.acquire().await;
+                let _ = tell.send(wire.rest().await);
+            }
+        });
+        let (ambassador, before) = of_one_worker(&origin).await;
+        for _ in 0..3 {
+            let mut wire = Wire::connect(ambassador.address()).await;
+            let cut = Arc::clone(&cut);
+            tokio::spawn(async move {
+                let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {STALLS}\r\n\r\n");
+                let _ = wire.send(head).await;
+                let body = vec![7; STALLS];
+                tokio::select! {
+                    _ = wire.send(&body) => {}
+                    _ = cut.acquire() => {}
+                }
+                wire.reset();
+            });
+        }
+        assert_three_on_their_way(&ambassador, before).await;
+        cut.close();
+        signal.close();
+        for _ in 0..3 {
+            let (rest, _) = expect("the end", told.recv()).await.expect("an end");
+            assert!(rest.len() < STALLS, "a cut body looks whole");
+        }
+    });
 }
 
 #[test]
@@ -197,10 +291,10 @@ fn an_upload_that_is_cut_looks_cut() {
 fn an_answer_that_is_cut_looks_cut() {
     promise(async {
         for resets in [false, true] {
-            let cut = std::sync::Arc::new(tokio::sync::Notify::new());
-            let signal = std::sync::Arc::clone(&cut);
+            let cut = Arc::new(Notify::new());
+            let signal = Arc::clone(&cut);
             let origin = Scripted::start(move |mut wire, _| {
-                let cut = std::sync::Arc::clone(&cut);
+                let cut = Arc::clone(&cut);
                 async move {
                     let _ = wire.head().await;
                     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n");

@@ -1,30 +1,36 @@
 //! A pipe of the kernel through which the bytes of a large body go from one socket to another without being copied (splice(2)).
 //!
-//! A pipe takes two file descriptors, and pages that the kernel counts for each user (pipe(7)), so a thread has
-//! a limited number, and keeps for bodies to come what it needed a moment ago. Where there is none to be had, bodies
-//! are copied.
+//! A pipe takes two file descriptors, and pages that the kernel counts for each user (pipe(7)), so a process has
+//! a limited number, and a thread keeps for bodies to come what it needed a moment ago. Where there is none to be had,
+//! bodies are copied.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
 /// What a pipe holds: as much as a large read.
 const ROOM: usize = 256 * 1024;
 
-/// Pipes that a thread has at the most: a quarter of what the kernel grants a user who is not root. One is only
+/// Pipes that a process has at the most: half of what the kernel grants a user who is not root. One is only
 /// needed for longer than a moment where a receiver is slow.
-const MOST: usize = 64;
+const MOST: usize = 128;
+
+/// How often a thread does without one after the kernel refused to open one.
+const PAUSE: u32 = 256;
+
+static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static SPARE: RefCell<Spare> = const { RefCell::new(Spare { pipes: Vec::new(), unused: 0 }) };
-    static OPEN: Arc<AtomicUsize> = Arc::default();
     static ALLOWED: Cell<bool> = const { Cell::new(true) };
+    static PAUSES: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Bytes on their way between two sockets, in the kernel.
@@ -48,9 +54,9 @@ struct Ends {
     _place: Place,
 }
 
-/// One of the pipes that the thread which opened it may have, until dropped, on whatever thread.
+/// One of the pipes that may be open, until dropped.
 #[derive(Debug)]
-struct Place(Arc<AtomicUsize>);
+struct Place(&'static AtomicUsize);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -83,7 +89,7 @@ impl Pipe {
         if !ALLOWED.get() {
             return None;
         }
-        let ends = SPARE.with_borrow_mut(Spare::pop).or_else(Ends::open)?;
+        let ends = SPARE.with_borrow_mut(Spare::pop).or_else(open)?;
         Some(Self {
             ends: Some(ends),
             held: 0,
@@ -100,13 +106,13 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::Unsupported`] where this kernel, or a filter of system calls, refuses: nothing was taken then,
-    /// and the thread uses no pipes any more.
+    /// [`io::ErrorKind::Unsupported`] where the bytes have to be copied: nothing was taken then.
     pub fn fill(&mut self, from: impl AsFd, most: usize) -> io::Result<usize> {
         let (0, Some(ends)) = (self.held, &self.ends) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let taken = splice(from, None, &ends.write, None, most.min(ROOM), flags());
+        let (from, most) = (from.as_fd(), most.min(ROOM));
+        let taken = retry_on_intr(|| splice(from, None, &ends.write, None, most, flags()));
         self.held = taken.map_err(refused)?;
         Ok(self.held)
     }
@@ -116,7 +122,9 @@ impl Pipe {
         let Some(ends) = &self.ends else {
             return Ok(0);
         };
-        let given = splice(&ends.read, None, to, None, self.held, flags()).map_err(refused)?;
+        let (to, held) = (to.as_fd(), self.held);
+        let given = retry_on_intr(|| splice(&ends.read, None, to, None, held, flags()));
+        let given = given.map_err(refused)?;
         self.held -= given;
         Ok(given)
     }
@@ -139,12 +147,25 @@ impl Spare {
     }
 }
 
+/// Opens a pipe, unless the kernel has just refused that.
+fn open() -> Option<Ends> {
+    if !is_harmless() || PAUSES.replace(PAUSES.get().saturating_sub(1)) > 0 {
+        return None;
+    }
+    let ends = Ends::open(&OPEN);
+    if ends.is_none() {
+        PAUSES.set(PAUSE);
+    }
+    ends
+}
+
 impl Ends {
-    fn open() -> Option<Self> {
-        let place = OPEN.with(|open| {
-            let place = Place(Arc::clone(open));
-            (open.fetch_add(1, Relaxed) < MOST).then_some(place)
-        })?;
+    fn open(open: &'static AtomicUsize) -> Option<Self> {
+        let before = open.fetch_add(1, Relaxed);
+        let place = Place(open);
+        if before >= MOST {
+            return None;
+        }
         let (read, write) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
         fcntl_setpipe_size(&write, ROOM).ok()?;
         Some(Self {
@@ -159,16 +180,37 @@ fn flags() -> SpliceFlags {
     SpliceFlags::NONBLOCK | SpliceFlags::MOVE
 }
 
-/// Tells a refusal to splice at all from what happens to a connection.
-fn refused(error: rustix::io::Errno) -> io::Error {
-    use rustix::io::Errno;
+/// Tells what only concerns splicing from what happens to a connection. Where the kernel knows no such thing, the
+/// thread uses no pipes any more.
+fn refused(error: Errno) -> io::Error {
     match error {
-        Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP => {
+        Errno::INVAL | Errno::NOSYS => {
+            tracing::warn!(%error, "the kernel refuses splice(2): bodies are copied");
             Pipe::allow(false);
-            io::Error::new(io::ErrorKind::Unsupported, error)
         }
-        error => error.into(),
+        Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOMEM | Errno::NOBUFS => {}
+        error => return error.into(),
     }
+    io::Error::new(io::ErrorKind::Unsupported, error)
+}
+
+/// Whether SIGPIPE is ignored, as by every Rust program that does not ask for it: splice(2) sends it where the receiver is
+/// gone, and knows no flag against that, as send(2) does.
+fn is_harmless() -> bool {
+    static IGNORED: OnceLock<bool> = OnceLock::new();
+    *IGNORED.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        ignores_sigpipe(&status)
+    })
+}
+
+/// Reads the mask of ignored signals (proc_pid_status(5)).
+fn ignores_sigpipe(status: &str) -> bool {
+    const SIGPIPE: u32 = 13;
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (SIGPIPE - 1) & 1 == 1)
 }
 
 impl Drop for Pipe {
@@ -187,8 +229,9 @@ mod tests {
 
     use super::*;
 
-    fn open() -> usize {
-        OPEN.with(|open| open.load(Relaxed))
+    /// Pipes that this thread keeps.
+    fn kept() -> usize {
+        SPARE.with_borrow(|spare| spare.pipes.len())
     }
 
     fn connection() -> (TcpStream, TcpStream) {
@@ -218,22 +261,24 @@ mod tests {
     fn empty_ones_are_used_again_and_others_are_closed() {
         let (mut client, inner) = connection();
         drop(Pipe::take().unwrap());
-        assert_eq!(open(), 1);
+        assert_eq!(kept(), 1);
         client.write_all(b"hello").unwrap();
         let mut pipe = Pipe::take().unwrap();
-        assert_eq!(open(), 1);
+        assert_eq!(kept(), 0);
         pipe.fill(&inner, 5).unwrap();
         drop(pipe);
-        assert_eq!(open(), 0);
+        assert_eq!(kept(), 0);
     }
 
     #[test]
-    fn a_thread_has_no_more_than_its_number() {
-        let all: Vec<_> = std::iter::from_fn(Pipe::take).take(2 * MOST).collect();
-        assert_eq!(all.len(), MOST);
+    fn there_are_no_more_than_a_number() {
+        static OPEN: AtomicUsize = AtomicUsize::new(0);
+        let open = || std::iter::from_fn(|| Ends::open(&OPEN)).take(2 * MOST);
+        let all: Vec<_> = open().collect();
+        assert_eq!((all.len(), OPEN.load(Relaxed)), (MOST, MOST));
         drop(all);
-        assert_eq!(open(), MOST);
-        assert!(Pipe::take().is_some());
+        assert_eq!(OPEN.load(Relaxed), 0);
+        assert_eq!(open().count(), 2 * MOST, "one after the other");
     }
 
     #[test]
@@ -241,15 +286,15 @@ mod tests {
         let all: Vec<_> = std::iter::from_fn(Pipe::take).take(8).collect();
         drop(all);
         Pipe::sweep();
-        assert_eq!(open(), 8, "needed a moment ago");
+        assert_eq!(kept(), 8, "needed a moment ago");
         let three: Vec<_> = std::iter::from_fn(Pipe::take).take(3).collect();
         drop(three);
         Pipe::sweep();
-        assert_eq!(open(), 4);
+        assert_eq!(kept(), 4);
         Pipe::sweep();
-        assert_eq!(open(), 1);
+        assert_eq!(kept(), 1);
         Pipe::sweep();
-        assert_eq!(open(), 1);
+        assert_eq!(kept(), 1);
     }
 
     #[test]
@@ -273,5 +318,14 @@ mod tests {
         assert!(Pipe::take().is_none());
         Pipe::allow(true);
         assert!(Pipe::take().is_some());
+    }
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read() {
+        let status = |mask| format!("Name:\tx\nSigIgn:\t{mask}\nSigCgt:\t0000000000001000\n");
+        assert!(ignores_sigpipe(&status("0000000000001000")));
+        assert!(!ignores_sigpipe(&status("ffffffffffffefff")));
+        assert!(!ignores_sigpipe("SigCgt:\t0000000000001000\n"));
+        assert!(is_harmless(), "this program ignores it");
     }
 }

@@ -225,11 +225,10 @@ impl Stream {
             match tcp.try_io(Interest::READABLE, || pipe.fill(tcp, most)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 filled => {
-                    let filled = filled.map_err(|error| self.tell(error))?;
-                    if filled > 0 {
+                    if filled.as_ref().is_ok_and(|filled| *filled > 0) {
                         self.note(true);
                     }
-                    return Poll::Ready(Ok(filled));
+                    return Poll::Ready(filled);
                 }
             }
         }

@@ -50,7 +50,7 @@ impl Streaming {
     }
 
     /// Parts with the connection at the end of the body, or when it has failed.
-    fn note(&mut self, failed: bool) {
+    fn settle(&mut self, failed: bool) {
         if failed {
             self.failed = true;
             self.bound = None;
@@ -129,7 +129,7 @@ impl Streamed for Streaming {
         };
         let wire = &mut bound.connection.wire;
         let spliced = ready!(bound.rest.poll_splice(wire, pipe, cx));
-        self.note(matches!(spliced, Some(Err(_))));
+        self.settle(matches!(spliced, Some(Err(_))));
         Poll::Ready(spliced)
     }
 }
@@ -156,7 +156,7 @@ impl HttpBody for Streaming {
             return Poll::Ready(None);
         };
         let polled = ready!(bound.poll_frame(cx));
-        self.note(matches!(polled, Some(Err(_))));
+        self.settle(matches!(polled, Some(Err(_))));
         Poll::Ready(polled)
     }
 

@@ -240,8 +240,7 @@ impl Downstream {
             return Poll::Ready(None);
         };
         let most = decoder.unread(&self.buffer);
-        let busy = !self.proceed.is_empty() || self.early.is_some();
-        if most == 0 || busy || !self.stream.splices() {
+        if most == 0 || !self.proceed.is_empty() || !self.stream.splices() {
             return Poll::Ready(None);
         }
         match ready!(self.stream.poll_fill(pipe, most, cx)) {

@@ -349,7 +349,7 @@ fn poll_write(
 ) -> Poll<Written> {
     loop {
         let gathered = pump.poll_gather(cx);
-        // What is at hand is made ready to be written by then, so that one write follows another closely.
+        // All that is at hand is encoded by now: in their turns, messages are written and nothing else.
         ready!(way.poll(cx));
         let mut downstream = wire.lock();
         match pump.poll_write(&mut downstream.stream, cx) {
