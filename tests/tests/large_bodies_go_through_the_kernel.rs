@@ -1,6 +1,7 @@
 //! A large body in plain text goes from connection to connection within the kernel, and what arrives is
 //! what was sent: whole, or cut where its sender was.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,6 +44,10 @@ fn origin() -> Origin {
             }
         }
     })
+}
+
+async fn serving(origin: SocketAddr) -> Ambassador {
+    Ambassador::serving(&format!("to: http://{origin}")).await
 }
 
 async fn assert_whole_both_ways(ambassador: &Ambassador) {
@@ -185,8 +190,7 @@ fn unless_it_may_not() {
 fn unless_there_are_no_descriptors_left() {
     promise(async {
         let origin = origin();
-        let settings = format!("to: http://{}", origin.address());
-        let ambassador = Ambassador::serving(&settings).await;
+        let ambassador = serving(origin.address()).await;
         let mut connection = Connection::open(ambassador.address(), Protocol::Http1)
             .await
             .expect("open");
@@ -209,8 +213,7 @@ fn unless_there_are_no_descriptors_left() {
 fn to_a_client_that_reads_slowly() {
     promise(async {
         let origin = origin();
-        let settings = format!("to: http://{}", origin.address());
-        let ambassador = Ambassador::serving(&settings).await;
+        let ambassador = serving(origin.address()).await;
         let mut slow = Wire::connect(ambassador.address()).await;
         slow.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             .await
@@ -233,8 +236,7 @@ fn to_a_client_that_reads_slowly() {
 fn where_one_request_follows_another_at_once() {
     promise(async {
         let origin = origin();
-        let settings = format!("to: http://{}", origin.address());
-        let ambassador = Ambassador::serving(&settings).await;
+        let ambassador = serving(origin.address()).await;
         let upload = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {SIZE}\r\n\r\n");
         let upload = [upload.as_bytes(), &pattern()].concat();
         let (mut reading, mut writing, _) = Wire::connect(ambassador.address()).await.split();
@@ -269,8 +271,7 @@ fn an_upload_that_is_cut_looks_cut() {
                     let _ = tell.send(Some(wire.rest().await));
                 }
             });
-            let settings = format!("to: http://{}", origin.address());
-            let ambassador = Ambassador::serving(&settings).await;
+            let ambassador = serving(origin.address()).await;
             let mut wire = Wire::connect(ambassador.address()).await;
             let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {SIZE}\r\n\r\n");
             wire.send(head).await.expect("sent");
@@ -306,8 +307,7 @@ fn an_answer_that_is_cut_looks_cut() {
                     }
                 }
             });
-            let settings = format!("to: http://{}", origin.address());
-            let ambassador = Ambassador::serving(&settings).await;
+            let ambassador = serving(origin.address()).await;
             let mut wire = Wire::connect(ambassador.address()).await;
             wire.send("GET /cut HTTP/1.1\r\nHost: a\r\n\r\n")
                 .await

@@ -22,7 +22,7 @@ const ROOM: usize = 256 * 1024;
 /// needed for longer than a moment where a receiver is slow.
 const MOST: usize = 128;
 
-/// How often a thread does without one after the kernel refused to open one.
+/// How often a thread does without one after there was none to be had.
 const PAUSE: u32 = 256;
 
 static OPEN: AtomicUsize = AtomicUsize::new(0);
@@ -147,7 +147,7 @@ impl Spare {
     }
 }
 
-/// Opens a pipe, unless the kernel has just refused that.
+/// Opens a pipe, unless there was just none to be had.
 fn open() -> Option<Ends> {
     if !is_harmless() || PAUSES.replace(PAUSES.get().saturating_sub(1)) > 0 {
         return None;
