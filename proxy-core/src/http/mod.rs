@@ -9,6 +9,7 @@ mod client;
 mod expect;
 mod explain;
 mod forwarded;
+mod gathered;
 mod give_way;
 mod http1;
 mod hygiene;

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tower::Service;
 
 use super::http1;
-use super::server::{PREFACE, ServerParams, drive_http1, drive_http2, multiplexed, note};
+use super::server::{PREFACE, ServerParams, drive_http1, note, serve_http2};
 use crate::body::Body;
 use crate::lifecycle::Phase;
 use crate::net::{Connection, Stream, Watchdog};
@@ -111,8 +111,7 @@ async fn serve_accepted<S>(
     };
     let ended = if is_http2 {
         let stream = stream.with_ahead(ahead);
-        let served = multiplexed(stream, &connection, service, params);
-        drive_http2(served, &connection, watchdog).await
+        serve_http2(stream, &connection, service, params, watchdog).await
     } else {
         let served = http1::serve(stream, &ahead, &connection, service, params.into());
         drive_http1(served, &connection, watchdog).await

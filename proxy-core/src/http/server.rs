@@ -20,6 +20,7 @@ use pin_project_lite::pin_project;
 use tokio::net::TcpStream;
 use tower::Service;
 
+use super::gathered::Gathered;
 use super::http1::{self, Ended};
 use super::intake::{Awaiting, begin};
 use super::trailers::is_forbidden;
@@ -72,8 +73,7 @@ pub async fn serve<S>(
     };
     let ended = if is_http2 {
         let stream = Stream::accepted(tcp, ahead, Arc::clone(&connection));
-        let served = multiplexed(stream, &connection, service, params);
-        drive_http2(served, &connection, watchdog).await
+        serve_http2(stream, &connection, service, params, watchdog).await
     } else {
         let stream = Stream::accepted(tcp, Vec::new(), Arc::clone(&connection));
         let served = http1::serve(stream, &ahead, &connection, service, params.into());
@@ -99,16 +99,14 @@ impl From<&ServerParams> for http1::Settings {
     }
 }
 
-/// A connection of HTTP/2.
-pub(super) type Multiplexed<S> = http2::Connection<TokioIo<Stream>, PerRequest<S>, TokioExecutor>;
-
-/// Begins to serve HTTP/2.
-pub(super) fn multiplexed<S>(
+/// Serves HTTP/2 until the connection ends. A drain, or its expiry, makes it say GOAWAY first.
+pub(super) async fn serve_http2<S>(
     stream: Stream,
     connection: &Arc<Connection>,
     service: S,
     params: &ServerParams,
-) -> Multiplexed<S>
+    mut watchdog: Watchdog,
+) -> Ended
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + Clone
@@ -121,7 +119,37 @@ where
         connection: Arc::clone(connection),
     };
     connection.note_multiplexed();
-    http2_settings(params).serve_connection(TokioIo::new(stream), service)
+    let stream = Gathered::new(stream);
+    let io = TokioIo::new(stream.clone());
+    let mut served = pin!(http2_settings(params).serve_connection(io, service));
+    let mut finishing = false;
+    let ended = std::future::poll_fn(|cx| {
+        connection.on_phase(cx.waker());
+        if !finishing && connection.phase() >= Phase::Draining {
+            finishing = true;
+            served.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(ended) = stream.poll_turn(served.as_mut(), cx) {
+            return Poll::Ready(ended);
+        }
+        if watchdog.poll_expired(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if finishing {
+            return Poll::Ready(Ok(()));
+        }
+        // What does not end by itself then ends with the next expiry.
+        finishing = true;
+        served.as_mut().graceful_shutdown();
+        stream.poll_turn(served.as_mut(), cx)
+    });
+    match ended.await {
+        Err(error) if !error.is_incomplete_message() => {
+            tracing::debug!(peer = %connection.peer(), %error, "downstream connection ended");
+            Ended::Malformed
+        }
+        _ => Ended::Well,
+    }
 }
 
 fn http2_settings(params: &ServerParams) -> http2::Builder<TokioExecutor> {
@@ -189,50 +217,6 @@ pub(super) async fn drive_http1(
         watchdog.poll_expired(cx).map(|_| Ended::Well)
     })
     .await
-}
-
-/// Runs an HTTP/2 connection to its end. A drain, or its expiry, makes it say GOAWAY first.
-pub(super) async fn drive_http2<S>(
-    served: Multiplexed<S>,
-    connection: &Connection,
-    mut watchdog: Watchdog,
-) -> Ended
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
-    let mut served = pin!(served);
-    let mut finishing = false;
-    let ended = std::future::poll_fn(|cx| {
-        connection.on_phase(cx.waker());
-        if !finishing && connection.phase() >= Phase::Draining {
-            finishing = true;
-            served.as_mut().graceful_shutdown();
-        }
-        if let Poll::Ready(ended) = served.as_mut().poll(cx) {
-            return Poll::Ready(ended);
-        }
-        if watchdog.poll_expired(cx).is_pending() {
-            return Poll::Pending;
-        }
-        if finishing {
-            return Poll::Ready(Ok(()));
-        }
-        // What does not end by itself then ends with the next expiry.
-        finishing = true;
-        served.as_mut().graceful_shutdown();
-        served.as_mut().poll(cx)
-    });
-    match ended.await {
-        Err(error) if !error.is_incomplete_message() => {
-            tracing::debug!(peer = %connection.peer(), %error, "downstream connection ended");
-            Ended::Malformed
-        }
-        _ => Ended::Well,
-    }
 }
 
 /// hyper's view of the stack.

@@ -87,6 +87,10 @@ pub fn normal_path(path: &str) -> Result<Cow<'_, str>, Refused> {
     if !path.starts_with('/') {
         return Err(Refused::NotAbsolute);
     }
+    let is_special = |byte| matches!(byte, b'\\' | b'%' | b'.');
+    if !path.bytes().any(is_special) {
+        return Ok(Cow::Borrowed(path));
+    }
     if path.contains('\\') {
         return Err(Refused::Backslash);
     }

@@ -58,11 +58,11 @@ pub(super) fn is_misdirected<B>(acceptor: &Acceptor, request: &Request<B>) -> bo
         return true;
     };
     let field = || request.headers().get(HOST)?.to_str().ok();
-    let authority = match request.uri().authority() {
+    let authority = || match request.uri().authority() {
         Some(authority) => authority.as_str(),
         None => field().unwrap_or_default(),
     };
-    !acceptor.permits(secured, &canonical(authority))
+    !acceptor.permits(secured, || canonical(authority()))
 }
 
 /// What the client is told.

@@ -75,7 +75,7 @@ impl Acceptor {
     }
 
     /// Whether a request for a host may come on a connection.
-    pub fn permits(&self, _: &Secured, _: &str) -> bool {
+    pub fn permits<H: AsRef<str>>(&self, _: &Secured, _: impl FnOnce() -> H) -> bool {
         match *self {}
     }
 

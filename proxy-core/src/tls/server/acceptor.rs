@@ -125,9 +125,11 @@ impl Acceptor {
     /// Whether a request for `host` may come on a connection with these rules for client
     /// certificates. Where it may not, 421 sends the client to a connection of its own (RFC 9110,
     /// 15.5.20). Other authorities are other rules, also where a reload has brought them.
-    pub fn permits(&self, secured: &Secured, host: &str) -> bool {
+    pub fn permits<H: AsRef<str>>(&self, secured: &Secured, host: impl FnOnce() -> H) -> bool {
         let policies = self.current.load();
-        policies.of(Some(&normal(host))).id == secured.policy
+        // The host has to be looked at only where hosts differ.
+        let name = policies.differ().then(|| normal(host().as_ref()));
+        policies.of(name.as_deref()).id == secured.policy
     }
 
     /// Shakes hands within `limit`.

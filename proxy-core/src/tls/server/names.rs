@@ -45,6 +45,11 @@ impl<T> Names<T> {
         former.is_none()
     }
 
+    /// Whether there is no value.
+    pub(super) fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.wildcard.is_empty()
+    }
+
     /// The value of the pattern that fits best. `name` is as [`normal`] makes it.
     pub(super) fn find(&self, name: &str) -> Option<&T> {
         self.fitting(name).next()

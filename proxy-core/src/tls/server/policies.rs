@@ -103,6 +103,11 @@ impl Policies {
         })
     }
 
+    /// Whether there are others than those for all.
+    pub(super) fn differ(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+
     /// The rules for who asks for this name, which is as [`normal`](super::names::normal) makes it.
     pub(super) fn of(&self, name: Option<&str>) -> &Arc<Policy> {
         let own = name.and_then(|name| self.hosts.covering(name));
