@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cargo::{AMBASSADOR, INGRESS, cargo};
+use crate::cargo::{AMBASSADOR, INGRESS, cargo, target};
 use crate::dist::Build;
 use crate::{is_ci, packages, step};
 
@@ -26,9 +26,9 @@ pub(crate) fn take(build: &Build, role: &str) -> Result<Option<PathBuf>> {
     let mut generate = OsString::from("-Cprofile-generate=");
     generate.push(&counts);
     let program = build.program(role, "counting", &generate)?;
-    let profile = build
-        .folder
-        .join(format!("{:016x}.profdata", fingerprint(&program)?));
+    let bench = bench()?;
+    let name = format!("{:016x}.profdata", fingerprint(&program, &bench)?);
+    let profile = build.folder.join(name);
     if profile.is_file() {
         return Ok(Some(profile));
     }
@@ -36,7 +36,7 @@ pub(crate) fn take(build: &Build, role: &str) -> Result<Option<PathBuf>> {
         fs::remove_dir_all(&counts)
             .with_context(|| format!("cannot empty {}", counts.display()))?;
     }
-    train(build, role, &program)?;
+    train(build, role, &program, &bench)?;
     let mut merge = Command::new(merger);
     merge
         .arg("merge")
@@ -47,29 +47,28 @@ pub(crate) fn take(build: &Build, role: &str) -> Result<Option<PathBuf>> {
     Ok(Some(profile))
 }
 
+/// Builds the bench, which drives the program that counts.
+fn bench() -> Result<PathBuf> {
+    let mut command = cargo(&["build", "--release", "--package", "remora-bench"]);
+    step::run("build the bench", &mut command)?;
+    Ok(target()?.join("release").join("remora-bench"))
+}
+
 /// Runs the bench's loads, then the demonstration: that has the retries, the ejections and the names.
 /// The edge is driven inside TLS.
-fn train(build: &Build, role: &str, program: &Path) -> Result<()> {
-    let mut bench = cargo(&[
-        "run",
-        "--quiet",
-        "--release",
-        "--package",
-        "remora-bench",
-        "--",
-    ]);
+fn train(build: &Build, role: &str, program: &Path, bench: &Path) -> Result<()> {
+    let mut load = Command::new(bench);
     let binary = format!("--{role}");
     match role {
-        AMBASSADOR => bench.arg("--binary"),
-        _ => bench.args(["tls", &binary]),
+        AMBASSADOR => load.arg("--binary"),
+        _ => load.args(["tls", &binary]),
     };
-    bench
-        .arg(program)
+    load.arg(program)
         .args(["--proxies", role, "--reps", "1", "--seconds", "1"])
         .env("REMORA_BENCH_DIR", build.folder.join("training"));
     step::run(
         "count under the bench's load (its figures mean nothing)",
-        &mut bench,
+        &mut load,
     )?;
     let mut demo = Command::new(program);
     step::run(
@@ -136,10 +135,12 @@ fn merger(build: &Build) -> Result<Option<PathBuf>> {
 }
 
 /// Tells one program, and what it is trained with, from another.
-fn fingerprint(program: &Path) -> Result<u64> {
-    let bytes = fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
+fn fingerprint(program: &Path, bench: &Path) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
-    hasher.write(&bytes);
+    for file in [program, bench] {
+        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        hasher.write(&bytes);
+    }
     hasher.write(routes().as_bytes());
     Ok(hasher.finish())
 }

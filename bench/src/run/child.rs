@@ -87,6 +87,13 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        // A counting build that is killed leaves no counts.
+        eprintln!(
+            "process {} did not end within {} s of SIGTERM and is killed; its log: {}",
+            self.child.id(),
+            PATIENCE.as_secs(),
+            self.log.display()
+        );
         // Nothing of the tree has been waited for yet, so these ids still mean the same processes.
         tree.into_iter().for_each(|id| signal(id, Signal::KILL));
         let _ = self.child.wait();
