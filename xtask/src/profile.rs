@@ -17,7 +17,7 @@ use crate::dist::Build;
 use crate::{is_ci, packages, step};
 
 /// Builds the program of a role that counts, runs it, and returns the profile; none where the tool that merges
-/// counts is missing. A profile of the same program is taken again.
+/// counts is missing. A profile of the same program and the same bench is taken again.
 pub(crate) fn take(build: &Build, role: &str) -> Result<Option<PathBuf>> {
     let Some(merger) = merger(build)? else {
         return Ok(None);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
@@ -77,26 +77,37 @@ impl Running {
             .collect()
     }
 
-    fn stop(&mut self) {
+    /// Asks the process to end.
+    ///
+    /// # Errors
+    ///
+    /// When it had to be killed: what it writes at its end, such as the counts of a build that counts, is missing then.
+    pub(crate) fn end(mut self) -> Result<()> {
+        if !self.stop() {
+            bail!(
+                "it did not end within {} s of SIGTERM and was killed; it said last: {}",
+                PATIENCE.as_secs(),
+                self.last_words()
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether it ended when it was asked to.
+    fn stop(&mut self) -> bool {
         let tree = procfs::tree(self.child.id());
         signal(self.child.id(), Signal::TERM);
         let asked = Instant::now();
         while asked.elapsed() < PATIENCE {
             if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
+                return true;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        // A counting build that is killed leaves no counts.
-        eprintln!(
-            "process {} did not end within {} s of SIGTERM and is killed; its log: {}",
-            self.child.id(),
-            PATIENCE.as_secs(),
-            self.log.display()
-        );
         // Nothing of the tree has been waited for yet, so these ids still mean the same processes.
         tree.into_iter().for_each(|id| signal(id, Signal::KILL));
         let _ = self.child.wait();
+        false
     }
 }
 

@@ -116,6 +116,9 @@ impl Run<'_> {
                 settings.live(scenario, peer, &proxy, direct)
             });
         }
+        if let Err(error) = proxy.end() {
+            self.ledger.refuse(rep, &peer.name, "end", &error);
+        }
     }
 
     /// Takes one measurement if it is wanted, shows it and keeps it.

@@ -148,6 +148,9 @@ impl Run<'_> {
             self.ledger
                 .book(rep, &peer.name, &scenario.name(), measured);
         }
+        if let Err(error) = proxy.end() {
+            self.ledger.refuse(rep, &peer.name, "end", &error);
+        }
     }
 
     /// The figures of a cost; what else it tells is kept for the notes.

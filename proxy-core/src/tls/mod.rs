@@ -14,6 +14,7 @@ mod server;
 pub use client::{Connector, Material, Offer, Params, Part, Reach, Reached, Unusable, alert};
 #[cfg(feature = "acme")]
 pub use private::write_private;
+pub(crate) use records::PLAIN;
 #[cfg(feature = "accept")]
 pub use server::PeerNames;
 pub use server::{

@@ -6,7 +6,7 @@
 
 /// The most plaintext of a record. With what TLS 1.2 adds (5 bytes of header, 8 of nonce, 16 of tag; TLS 1.3 adds less)
 /// four fill a segment over IPv6 (RFC 8446, 5.2; RFC 5288, 3).
-const PLAIN: usize = (65_464 / 4 - 29) / 16 * 16;
+pub(crate) const PLAIN: usize = (65_464 / 4 - 29) / 16 * 16;
 
 /// A record as rustls is told of it: with its header.
 pub(super) const RECORD: usize = PLAIN + 5;
