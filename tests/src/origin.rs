@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,7 +26,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::client::{Body, full};
 use crate::promise::EVENT;
-use crate::scripted::{ephemeral, listen, try_listen};
+use crate::scripted::{address_of, ephemeral, hold, listen};
 
 /// The answer that a handler promises.
 pub type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
@@ -60,6 +61,8 @@ pub struct Origin {
     connections: Arc<AtomicUsize>,
     tls: Acceptor,
     running: Option<Running>,
+    /// The port stays ours also while nobody listens on it.
+    _held: Socket,
 }
 
 struct Running {
@@ -74,7 +77,7 @@ impl Origin {
         F: Fn(Request<Incoming>) -> R + Send + Sync + 'static,
         R: Future<Output = Response<Body>> + Send + 'static,
     {
-        Self::serve(listen(ephemeral()), handler)
+        Self::serve(hold(ephemeral()).expect("a free port"), handler)
     }
 
     /// Starts on an ephemeral port and speaks TLS.
@@ -106,25 +109,23 @@ impl Origin {
         R: Future<Output = Response<Body>> + Send + 'static,
     {
         for _ in 0..100 {
-            let first = listen(SocketAddr::from(([127, 0, 0, 2], 0)));
-            let port = first.local_addr().expect("a bound socket").port();
-            let others = (3..count + 2).map(|last| try_listen(([127, 0, 0, last], port).into()));
+            let first = hold(([127, 0, 0, 2], 0).into()).expect("a free port");
+            let port = address_of(&first).port();
+            let others = (3..count + 2).map(|last| hold(([127, 0, 0, last], port).into()));
             if let Ok(others) = others.collect::<Result<Vec<_>, _>>() {
                 let all = std::iter::once(first).chain(others);
-                return all
-                    .map(|listener| Self::serve(listener, handler.clone()))
-                    .collect();
+                return all.map(|held| Self::serve(held, handler.clone())).collect();
             }
         }
         panic!("no port is free on {count} loopback addresses");
     }
 
-    fn serve<F, R>(listener: TcpListener, handler: F) -> Self
+    fn serve<F, R>(held: Socket, handler: F) -> Self
     where
         F: Fn(Request<Incoming>) -> R + Send + Sync + 'static,
         R: Future<Output = Response<Body>> + Send + 'static,
     {
-        let address = listener.local_addr().expect("a bound socket");
+        let address = address_of(&held);
         let mut origin = Self {
             address,
             handler: Arc::new(move |mut request| {
@@ -135,8 +136,9 @@ impl Origin {
             connections: Arc::new(AtomicUsize::new(0)),
             tls: Arc::new(watch::Sender::new(None)),
             running: None,
+            _held: held,
         };
-        origin.run(listener);
+        origin.restart();
         origin
     }
 

@@ -17,21 +17,12 @@ use crate::wire::Wire;
 ///
 /// When the address is taken.
 pub fn listen(address: SocketAddr) -> TcpListener {
-    try_listen(address).unwrap_or_else(|why| panic!("listening on {address}: {why}"))
-}
-
-/// As [`listen`], for an address that may be taken.
-///
-/// # Errors
-///
-/// When it is.
-pub fn try_listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(1024)?;
-    TcpListener::from_std(socket.into())
+    let listener = hold(address).and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        socket.listen(1024)?;
+        TcpListener::from_std(socket.into())
+    });
+    listener.unwrap_or_else(|why| panic!("listening on {address}: {why}"))
 }
 
 /// An ephemeral port of the loopback address.
@@ -41,16 +32,37 @@ pub fn ephemeral() -> SocketAddr {
 
 /// A loopback address where nobody listens: connections are refused.
 ///
-/// The port is bound for as long as the returned socket lives, so that nobody else takes it.
+/// The port is bound for as long as the returned socket lives, so that nobody else is given it, and only who asks for it
+/// takes it: [`listen`], or a proxy that is told to.
 ///
 /// # Panics
 ///
 /// When no port is left.
 pub fn refusing() -> (SocketAddr, Socket) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.bind(&ephemeral().into()).expect("a free port");
+    let held = hold(ephemeral()).expect("a free port");
+    (address_of(&held), held)
+}
+
+/// Binds an address without listening on it.
+///
+/// # Errors
+///
+/// When it is taken.
+pub fn hold(address: SocketAddr) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// The address that a socket is bound to.
+///
+/// # Panics
+///
+/// When it is bound to none.
+pub fn address_of(socket: &Socket) -> SocketAddr {
     let address = socket.local_addr().expect("a bound socket").as_socket();
-    (address.expect("an IP address"), socket)
+    address.expect("an IP address")
 }
 
 /// A listening upstream; dropping it closes the listener and every connection.

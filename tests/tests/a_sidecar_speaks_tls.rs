@@ -114,6 +114,30 @@ fn certificates_are_swapped_under_load() {
 }
 
 #[test]
+fn a_rotation_that_cannot_be_used_is_a_metric() {
+    promise(async {
+        let (authority, folder) = issued();
+        let origin = Origin::start(|_| async { ok("fine") });
+        let sidecar = Proxy::start(&settings(&url(&origin), folder.path(), "")).await;
+        let caller = Caller::trusting(&authority);
+        let labels = [("entry", "web")];
+        let success = async |wanted: f64| {
+            let name = "remora_tls_reload_success";
+            sidecar.metric(name, &labels, |value| value == wanted).await;
+            let reply = fetch(sidecar.address(), &caller, get("/")).await;
+            assert_eq!(reply.expect("an answer").0, 200);
+        };
+        success(1.0).await;
+        std::fs::write(folder.path().join("web.key"), "no key").expect("written");
+        success(0.0).await;
+        authority
+            .issue(&[NAME], Validity::Now)
+            .write(folder.path(), "web");
+        success(1.0).await;
+    });
+}
+
+#[test]
 fn bytes_travel_inside_tls_too() {
     promise(async {
         let (authority, folder) = issued();

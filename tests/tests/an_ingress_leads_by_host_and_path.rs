@@ -38,6 +38,9 @@ fn routes() -> Vec<String> {
         ("*.shop.test", "below-shop"),
         ("*.test/any", "any-test"),
         ("*/any", "any"),
+        ("GET,POST,PUT api.test", "some"),
+        ("POST api.test", "post"),
+        ("DELETE,POST api.test", "delete"),
     ];
     let mut all: Vec<String> = routes
         .iter()
@@ -126,6 +129,17 @@ fn the_most_specific_route_is_taken() {
         let post = to("shop.test", request("POST", "/cart/a"), &[]);
         let reply = once(ingress.address(), post).await.expect("an answer");
         assert_eq!(reply.text(), "post-cart");
+        // Of routes that ask for the same, the one for fewer methods goes first.
+        for (method, wanted) in [
+            ("GET", "some"),
+            ("PUT", "some"),
+            ("POST", "post"),
+            ("DELETE", "delete"),
+        ] {
+            let request = to("api.test", request(method, "/"), &[]);
+            let reply = once(ingress.address(), request).await.expect("an answer");
+            assert_eq!(reply.text(), wanted, "{method}");
+        }
         let line = ingress.logged("/cart/17").await;
         assert_eq!(line["route"], "numbered");
         assert_eq!(line["entry"], "edge");
@@ -272,6 +286,28 @@ fn redirects_and_answers_need_no_upstream() {
         let reply = reply.expect("an answer");
         assert_eq!((reply.status.as_u16(), reply.text().as_str()), (405, "no"));
         assert_eq!(reply.header("content-type"), "application/json");
+    });
+}
+
+#[test]
+fn who_came_by_tls_elsewhere_is_not_redirected_away_from_it() {
+    promise(async {
+        for (trust, wanted) in [
+            ("[127.0.0.0/8]", "https://shop.test/new/x"),
+            ("[10.0.0.0/8]", "http://shop.test/new/x"),
+        ] {
+            let config = Config::of_ingress(&format!(
+                "forwarded: {{trust: {trust}}}\nroutes: {{'*/old': {{redirect: {{prefix: /new}}}}}}"
+            ));
+            let ingress = Proxy::start(&config).await;
+            let request = to(
+                "shop.test",
+                get("/old/x"),
+                &[("x-forwarded-proto", "https")],
+            );
+            let reply = once(ingress.address(), request).await.expect("an answer");
+            assert_eq!(reply.header("location"), wanted);
+        }
     });
 }
 
@@ -435,7 +471,7 @@ fn mistakes_in_routes_are_told_at_their_place() {
             (
                 &[
                     "b_.test..: http://a",
-                    "h.test: {redirect: {status: 305}}",
+                    "h.test: {redirect: {port: 1, status: 305}}",
                     "j.test: {to: 'http://a', headers: {request: {set: {host: b}}}}",
                     "k.test: {to: 'http://a', cors: {origins: [a]}}",
                     "l.test: {respond: {status: 200, file: /none/such}}",
@@ -471,7 +507,7 @@ fn a_mistake_in_a_filter_is_told_at_its_key() {
             ),
             ("{redirect: {host: a b}}", "a b"),
             ("{redirect: {path: a}}", "a"),
-            ("{redirect: {status: 305}}", "305"),
+            ("{redirect: {port: 1, status: 305}}", "305"),
             ("{to: 'http://a', rewrite: {host: 'a b'}}", "'a b'"),
             ("{to: 'http://a', rewrite: {path: b}}", "b"),
             (
@@ -514,6 +550,14 @@ fn what_matches_nothing_is_a_mistake() {
         }
         let told = told_of(&["a.test/: http://a", "a.test: http://b"]).await;
         assert!(told.contains("no request takes this route"), "{told}");
+        let told = told_of(&[
+            "GET,POST a.test: http://a",
+            "GET a.test: http://b",
+            "POST a.test: http://c",
+        ])
+        .await;
+        let both = "no request takes this route: `GET a.test` and `POST a.test` go first";
+        assert!(told.contains(both), "{told}");
         // What stands below the routes here is the listener's own.
         let hosts =
             "{a.test.: {}, x.b.test: {}, '*.a.test': {}, c.test: {}, '*.b.test': {}, d.test.: {}}";

@@ -54,6 +54,15 @@ fn the_timeout_ends_what_does_not_end() {
         ambassador.exit().await;
         let reply = flight.await.expect("a task");
         assert!(!reply.is_ok_and(|reply| reply.status.is_success()));
+        // It is told from one whose caller went away.
+        let line = ambassador.logged("/").await;
+        assert_eq!(
+            (&line["status"], &line["aborted"]),
+            (&499.into(), &true.into())
+        );
+        assert_eq!(line["reason"], "proxy_internal_error");
+        let detail = line["detail"].as_str().expect("a detail");
+        assert!(detail.contains("drain.timeout"), "{detail}");
     });
 }
 

@@ -69,3 +69,20 @@ fn a_family_that_is_silent_is_left_out() {
         answers(&ambassador).await;
     });
 }
+
+#[test]
+fn a_service_that_comes_later_is_reached_where_it_is() {
+    promise(async {
+        let dns = NameServer::start().await;
+        let mut origin = Origin::start(|_| async { ok("fine") });
+        origin.kill().await;
+        dns.set(NAME, Say::Addresses(vec![V4, V6], 3600));
+        let port = origin.address().port();
+        let config = Config::of(&format!("to: http://{NAME}:{port}\nretry: off\neject: off"));
+        let ambassador = Ambassador::start(&config.with(&dns.setting())).await;
+        endpoints(&ambassador, 2.0).await;
+        origin.restart();
+        endpoints(&ambassador, 1.0).await;
+        answers(&ambassador).await;
+    });
+}

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use remora_tests::ambassador::Ambassador;
-use remora_tests::client::{AUTHORITY, Body, Connection, Protocol, get};
+use remora_tests::client::{AUTHORITY, Body, Connection, Protocol, get, once};
 use remora_tests::origin::{Origin, Recorded, ok};
 use remora_tests::promise::promise;
 use remora_tests::scripted::Scripted;
@@ -222,5 +222,67 @@ fn hop_by_hop_fields_of_an_answer_stay_behind() {
             let cookies: Vec<_> = reply.headers.get_all("set-cookie").iter().collect();
             assert_eq!(cookies, ["a=1", "b=2"]);
         }
+    });
+}
+
+#[test]
+fn a_204_has_no_length() {
+    promise(async {
+        let answer = "HTTP/1.1 204 No Content\r\nContent-Length: 3\r\nX-Kept: 1\r\n\r\n";
+        let origin = Scripted::answering(answer);
+        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let mut connection = Connection::open(ambassador.address(), protocol)
+                .await
+                .expect("open");
+            let reply = connection.fetch(get("/")).await.expect("an answer");
+            assert_eq!((reply.status.as_u16(), reply.header("x-kept")), (204, "1"));
+            assert_eq!(reply.header("content-length"), "", "{protocol:?}");
+        }
+    });
+}
+
+#[test]
+fn a_request_has_a_hundred_fields_at_the_most() {
+    promise(async {
+        let origin = Origin::start(|_| async { ok("fine") });
+        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            for (count, expected) in [(90, 200), (110, 431)] {
+                let mut request = get("/");
+                for number in 0..count {
+                    let name = HeaderName::try_from(format!("x-{number}")).expect("a name");
+                    let value = HeaderValue::from_static("1");
+                    request.headers_mut().insert(name, value);
+                }
+                let mut connection = Connection::open(ambassador.address(), protocol)
+                    .await
+                    .expect("open");
+                let reply = connection.fetch(request).await.expect("an answer");
+                assert_eq!(reply.status, expected, "{protocol:?}");
+                if expected == 431 {
+                    assert_eq!(reply.proxy_error(), "http_request_error");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_request_goes_no_further_than_it_may() {
+    promise(async {
+        let origin = Origin::start(|_| async { ok("fine") });
+        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        let ask = async |left: &'static str| {
+            let mut request = with(&[("max-forwards", left)]);
+            *request.method_mut() = http::Method::OPTIONS;
+            let reply = once(ambassador.address(), request).await;
+            reply.expect("an answer").status
+        };
+        assert_eq!(ask("0").await, 204);
+        assert_eq!(origin.count(), 0);
+        assert_eq!(ask("2").await, 200);
+        let headers = origin.received(1).await.remove(0).headers;
+        assert_eq!(headers["max-forwards"], "1");
     });
 }

@@ -143,6 +143,31 @@ fn trailers_pass_both_ways_where_they_are_wanted() {
     });
 }
 
+/// A head may take 10 s, and a connection is looked at every quarter of that.
+#[test]
+fn a_head_that_is_never_whole_is_told_so() {
+    promise(async {
+        let origin = Origin::start(|_| async { ok("fine") });
+        let ambassador = serving(origin.address()).await;
+        let mut wire = Wire::connect(ambassador.address()).await;
+        wire.send("GET / HTTP/1.1\r\nHost: a\r\n")
+            .await
+            .expect("sent");
+        let (rest, ending) = wire.rest().await;
+        let answer = String::from_utf8_lossy(&rest).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        assert_eq!(ending, Ending::Closed);
+        let entry = [("entry", ambassador.entry())];
+        ambassador
+            .metric("remora_downstream_errors_total", &entry, |count| {
+                count == 1.0
+            })
+            .await;
+        assert_eq!(origin.count(), 0);
+    });
+}
+
 #[test]
 fn what_is_no_request_is_told_why() {
     promise(async {
@@ -159,8 +184,20 @@ fn what_is_no_request_is_told_why() {
             (
                 &format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(101)),
                 "431 ",
-                "bytes or fields",
+                "more than 100 fields",
             ),
+            (
+                &format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "y".repeat(70_000)),
+                "431 ",
+                "more bytes than max-headers allows",
+            ),
+            (
+                &format!("GET /{}", "y".repeat(70_000)),
+                "414 ",
+                "request line",
+            ),
+            ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400 ", "only OPTIONS"),
+            ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", "400 ", "fragment"),
         ] {
             let mut wire = Wire::connect(ambassador.address()).await;
             wire.send(request).await.expect("sent");
@@ -171,6 +208,7 @@ fn what_is_no_request_is_told_why() {
                 "{answer}"
             );
             assert!(answer.contains("proxy-status: remora; error=http_request_error"));
+            assert!(answer.contains("\r\ndate: "), "{answer}");
             assert!(answer.contains(why), "{answer}");
             assert_eq!(ending, Ending::Closed, "{request}");
         }

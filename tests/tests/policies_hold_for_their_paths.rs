@@ -53,6 +53,21 @@ fn a_request_that_allows_less_time_gets_less() {
 }
 
 #[test]
+fn a_request_that_allows_no_time_is_not_sent() {
+    promise(async {
+        let origin = Origin::start(|_| async { ok("fine") });
+        let ambassador = Ambassador::serving(&format!("to: http://{}", origin.address())).await;
+        for (name, value) in [("grpc-timeout", "0S"), ("x-request-timeout-ms", "0")] {
+            let reply = once(ambassador.address(), with(get("/"), name, value)).await;
+            let reply = reply.expect("an answer");
+            let told = (reply.status.as_u16(), reply.proxy_error());
+            assert_eq!(told, (504, "http_response_timeout"), "{name}");
+        }
+        assert_eq!(origin.count(), 0);
+    });
+}
+
+#[test]
 fn each_try_is_told_what_is_left() {
     promise(async {
         let count = Arc::new(AtomicUsize::new(0));

@@ -7,7 +7,7 @@ use remora_tests::lines::says;
 use remora_tests::load::Load;
 use remora_tests::origin::{Origin, ok};
 use remora_tests::promise::{promise, until};
-use remora_tests::scripted::ephemeral;
+use remora_tests::scripted::refusing;
 use rustix::process::Signal;
 
 #[test]
@@ -15,7 +15,9 @@ fn a_hundred_reloads_under_load() {
     promise(async {
         let origins = [0; 3].map(|_| Origin::start(|_| async { ok("fine") }));
         let addresses = origins.each_ref().map(Origin::address);
-        let port = free_port();
+        // The entry that takes the load stays on one port, so that no reload has a reason to move it.
+        let (own, _held) = refusing();
+        let port = own.port();
         let config = |round: usize| change(round, &addresses, port);
         let ambassador = Ambassador::start(&config(0)).await;
         let load = Load::start(ambassador.address(), 200, |_| get("/"));
@@ -150,10 +152,4 @@ fn change(round: usize, origins: &[std::net::SocketAddr; 3], port: u16) -> Confi
         some.join(", ")
     );
     Config::of(&users).and(&format!("round-{round}"), &format!("to: {}", some[0]))
-}
-
-/// The entry that takes the load stays on one port, so that no reload has a reason to move it.
-fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind(ephemeral()).expect("a free port");
-    socket.local_addr().expect("a bound socket").port()
 }

@@ -489,18 +489,11 @@ fn a_path_has_a_mirror_of_its_own_or_none() {
     });
 }
 
-/// A port for an entry that others must know of before it listens.
-fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind(ephemeral()).expect("a free port");
-    socket.local_addr().expect("a bound socket").port()
-}
-
 #[test]
 fn a_mirror_that_leads_back_is_no_loop() {
     promise(async {
         let origin = Origin::start(|_| async { ok("fine") });
-        let port = free_port();
-        let own = SocketAddr::from(([127, 0, 0, 1], port));
+        let (own, _held) = refusing();
         let settings = format!("listen: {own}\n{}", mirroring(origin.address(), own));
         let ambassador = Ambassador::serving(&settings).await;
         for _ in 0..10 {
@@ -519,12 +512,10 @@ fn a_reload_moves_the_mirror_and_loses_nothing() {
     promise(async {
         let all = [(); 3].map(|()| Origin::start(|_| async { ok("fine") }));
         let [users, first, second] = all;
-        let port = free_port();
+        let (own, _held) = refusing();
         let config = |more: &str| {
             let to = users.address();
-            Config::of(&format!(
-                "listen: 127.0.0.1:{port}\nto: http://{to}\nmirror: {more}"
-            ))
+            Config::of(&format!("listen: {own}\nto: http://{to}\nmirror: {more}"))
         };
         let at = |origin: &Origin| format!("{{to: 'http://{}'}}", origin.address());
         let ambassador = Ambassador::start(&config(&at(&first))).await;

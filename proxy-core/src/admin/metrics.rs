@@ -243,11 +243,16 @@ fn tls_families(families: &mut Families, name: &str, totals: &Totals, entry: &En
             count,
         );
     }
-    let acceptor = entry.acceptor.as_ref();
-    for certificate in acceptor
-        .map(|acceptor| acceptor.certificates())
-        .unwrap_or_default()
-    {
+    let Some(acceptor) = &entry.acceptor else {
+        return;
+    };
+    families.gauge(
+        "remora_tls_reload_success",
+        "Whether what the files of certificates and keys hold is in use.",
+        &[("entry", name)],
+        f64::from(u8::from(acceptor.rejected().is_none())),
+    );
+    for certificate in acceptor.certificates() {
         let file = certificate.file.display().to_string();
         families.gauge(
             "remora_tls_certificate_expiry_timestamp_seconds",

@@ -86,8 +86,15 @@ written!(HeaderName);
 /// What is written as one word, for the JSON schema.
 #[cfg(test)]
 const WORDS: &[&str] = &["p2c", "least", "round-robin"];
-const TOLD: &[&str] = &["p2c", "least", "round-robin", "{hash: {header: NAME}}"];
-const KEYS: &[&str] = &["header", "cookie", "source"];
+const TOLD: &[&str] = &[
+    "p2c",
+    "least",
+    "round-robin",
+    "{hash: {header: NAME}}",
+    "{hash: {cookie: NAME}}",
+    "{hash: source}",
+];
+const KEYS: &[&str] = &["{header: NAME}", "{cookie: NAME}", "source"];
 
 impl Serialize for Balance {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

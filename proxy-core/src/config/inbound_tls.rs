@@ -38,8 +38,11 @@ pub struct InboundTls {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub client_ca: Option<String>,
-    /// Whether callers must have a certificate of `client-ca`: `required`, or `optional`. Default: `required`.
-    pub client: ClientCertificate,
+    /// Whether callers must have a certificate of `client-ca`, without which it means nothing: `required`, or
+    /// `optional`. Default: `required`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "ClientCertificate"))]
+    pub client: Option<ClientCertificate>,
     /// Files with revocation lists of `client-ca`. Where there are any, a certificate that none of them
     /// tells of is refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -72,7 +75,9 @@ pub struct HostClients {
     #[cfg_attr(test, schemars(with = "String"))]
     pub client_ca: Option<String>,
     /// As `client` beside `hosts`. Default: `required`.
-    pub client: ClientCertificate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "ClientCertificate"))]
+    pub client: Option<ClientCertificate>,
     /// As `crl` beside `hosts`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub crl: Vec<String>,

@@ -89,6 +89,9 @@ impl FromStr for RouteKey {
         if let Some(method) = methods.iter().find(|method| !is_method(method)) {
             return wrong(format!("`{method}` is not a method"));
         }
+        if methods.iter().any(|method| method == "CONNECT") {
+            return wrong("CONNECT is not served, so no request takes the route".to_owned());
+        }
         let at = rest.find(['/', '=', '~']).unwrap_or(rest.len());
         let (host, path) = rest.split_at(at);
         if host.is_empty() && path.is_empty() {
@@ -101,6 +104,11 @@ impl FromStr for RouteKey {
             None => RoutePath::Prefix("/".to_owned()),
             Some(("/", _)) => RoutePath::Prefix(path.to_owned()),
             Some(("=", exact)) if exact.starts_with('/') => RoutePath::Exact(exact.to_owned()),
+            Some(("~", regex)) if begins_elsewhere(regex) => {
+                return wrong(format!(
+                    "no path matches `{regex}`: each begins with `/`, and all of it has to match"
+                ));
+            }
             Some(("~", regex)) if !regex.is_empty() => RoutePath::Regex(regex.to_owned()),
             Some(_) => return wrong(format!("`{path}` is not a path of a route")),
         };
@@ -112,6 +120,17 @@ impl FromStr for RouteKey {
             label,
         })
     }
+}
+
+/// Whether a regular expression begins with a letter or the like, of which there is one or more, so that no path
+/// can match. Of others it is not known.
+fn begins_elsewhere(regex: &str) -> bool {
+    let mut chars = regex.chars();
+    let first = chars
+        .next()
+        .is_some_and(|c| c.is_alphanumeric() || "-_%".contains(c));
+    let is_optional = chars.next().is_some_and(|c| "?*{".contains(c));
+    first && !is_optional && !regex.contains('|')
 }
 
 /// As the name of an entry.

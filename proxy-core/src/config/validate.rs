@@ -1,5 +1,6 @@
 //! The rules that join several values, or bind a value in one place only.
 
+mod futile;
 #[cfg(feature = "gateway")]
 mod gateway;
 mod inbound;
@@ -54,6 +55,9 @@ impl Check<'_> {
 
     pub(super) fn entry(&mut self, above: &[&str], entry: &Entry) {
         self.targets(above, &entry.to, entry.discover.as_ref());
+        self.leads_on(above, entry.listen, &entry.to);
+        self.tries_end(above, entry);
+        self.paths_differ(above, entry);
         let (timeout, pool) = (&entry.timeout, &entry.pool);
         let off = ", or `off` for no limit";
         self.limit(above, &["timeout", "request"], &timeout.request, off);
@@ -123,13 +127,15 @@ impl Check<'_> {
     }
 
     /// Rules for certificates that nobody is asked for are a mistake.
-    fn clients(&mut self, at: &[&str], has_ca: bool, rules: (ClientCertificate, &Vec<String>)) {
+    fn clients(
+        &mut self,
+        at: &[&str],
+        has_ca: bool,
+        rules: (Option<ClientCertificate>, &Vec<String>),
+    ) {
         let help = "write `client-ca: FILE`, or leave it out";
         let (client, crl) = rules;
-        for (key, is_set) in [
-            ("crl", !crl.is_empty()),
-            ("client", client != ClientCertificate::default()),
-        ] {
+        for (key, is_set) in [("crl", !crl.is_empty()), ("client", client.is_some())] {
             if is_set && !has_ca {
                 let at = [at, &[key]].concat();
                 self.wrong(&at, "no client is asked for a certificate", help);

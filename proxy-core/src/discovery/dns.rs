@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::families::Families;
 use super::{Found, LookupError, Resolution, Resolve};
@@ -84,10 +84,16 @@ async fn follow(
             Ok(answer) => {
                 failures = 0;
                 let pause = jittered(answer.ttl.clamp(params.min_ttl, params.max_ttl));
-                let found = families.usable(name, answer.found).await;
+                let until = Instant::now() + pause;
+                let found = families.usable(name, answer.found.clone()).await;
                 let partial = answer.partial;
                 sender.send_modify(|resolution| resolution.accept(name, found, partial));
-                pause
+                while let Some(again) = families.again().filter(|again| *again < until) {
+                    sleep_until(again).await;
+                    let found = families.usable(name, answer.found.clone()).await;
+                    sender.send_if_modified(|resolution| resolution.hold(name, found));
+                }
+                until.saturating_duration_since(Instant::now())
             }
             Err(failure) => {
                 if failures == 0 {

@@ -21,16 +21,21 @@ const DELAY: Duration = Duration::from_millis(250);
 /// Addresses of a family that are tried: one of them suffices.
 const TRIED: usize = 8;
 
-/// How long a family stays left out before it is tried again.
+/// How long it takes until what could not be connected to is tried again, at first; then it doubles.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// The longest that it takes.
+const SELDOM: Duration = Duration::from_secs(20);
 
 /// What is known of the families of one name.
 #[derive(Debug, Default)]
 pub(super) struct Families {
-    /// Whether both could be connected to once, or neither: from then on it is up to each endpoint.
+    /// Whether both could be connected to once: from then on it is up to each endpoint.
     settled: bool,
-    /// The family that was left out last, and when it was tried.
-    out: Option<(Family, Instant)>,
+    /// When they were tried last, and how long that holds.
+    tried: Option<(Instant, Duration)>,
+    /// The family that was left out then; none where neither could be connected to.
+    out: Option<Family>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +55,14 @@ impl Family {
 }
 
 impl Families {
-    /// Leaves out what is of no use in an answer for `name`. A family that was left out is tried
-    /// again with a later answer.
+    /// When to ask again of the same answer: a family could not be connected to, or neither, and what they lead to may
+    /// come later.
+    pub(super) fn again(&self) -> Option<Instant> {
+        let (tried, pause) = self.tried.filter(|_| !self.settled)?;
+        Some(tried + pause)
+    }
+
+    /// Leaves out what is of no use in an answer for `name`.
     pub(super) async fn usable(&mut self, name: &str, mut found: Vec<Found>) -> Vec<Found> {
         let of = |family| -> Vec<SocketAddr> {
             let addresses = found.iter().map(|found| &found.address);
@@ -63,30 +74,35 @@ impl Families {
             *self = Self::default();
             return found;
         }
-        let known = self.out.filter(|(_, tried)| tried.elapsed() < AGAIN);
-        if let Some((family, _)) = known {
-            found.retain(|found| Family::of(&found.address) != Some(family));
-            return found;
+        let is_due = self.again().is_none_or(|again| again <= Instant::now());
+        if is_due && !self.settled {
+            self.probe(name, &v4, &v6).await;
         }
-        if self.settled {
-            return found;
-        }
-        let out = match tokio::join!(connects(&v4), connects(&v6)) {
+        found.retain(|found| self.out.is_none() || Family::of(&found.address) != self.out);
+        found
+    }
+
+    async fn probe(&mut self, name: &str, v4: &[SocketAddr], v6: &[SocketAddr]) {
+        let reached = tokio::join!(connects(v4), connects(v6));
+        let out = match reached {
             (true, false) => Some(Family::IPv6),
             (false, true) => Some(Family::IPv4),
             _ => None,
         };
         match out {
-            Some(family) if self.out.map(|(family, _)| family) != out => tracing::info!(
+            Some(family) if self.out != out => tracing::info!(
                 name,
                 "no connection can be made to its {family:?} addresses, which are left out"
             ),
             _ => {}
         }
-        self.settled = out.is_none();
-        self.out = out.map(|family| (family, Instant::now()));
-        found.retain(|found| out.is_none() || Family::of(&found.address) != out);
-        found
+        let pause = match self.tried {
+            Some((_, pause)) if self.out == out => SELDOM.min(pause * 2),
+            _ => AGAIN,
+        };
+        self.settled = reached == (true, true);
+        self.tried = Some((Instant::now(), pause));
+        self.out = out;
     }
 }
 

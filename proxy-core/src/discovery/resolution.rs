@@ -66,26 +66,33 @@ impl Resolution {
     /// The latest look-up found these; `partial` says why some may be missing. `name` is what is logged.
     ///
     /// An empty set is no good set: it counts as a look-up that failed, and what is known stays.
-    pub fn accept(&mut self, name: &str, mut found: Vec<Found>, partial: Option<LookupError>) {
+    pub fn accept(&mut self, name: &str, found: Vec<Found>, partial: Option<LookupError>) {
         if found.is_empty() {
             return self.reject(partial.unwrap_or_else(|| LookupError {
                 reason: Reason::DestinationUnavailable,
                 text: format!("{name} has no endpoint"),
             }));
         }
-        found.sort_unstable();
-        found.dedup();
-        if *self.found != *found {
-            let addresses = found.iter().take(LOGGED).map(|found| &found.address);
-            let addresses: Vec<&Address> = addresses.collect();
-            tracing::info!(name, count = found.len(), ?addresses, "resolved");
-            self.found = Arc::from(found);
-        }
+        self.hold(name, found);
         match partial {
             None => self.succeeded += 1,
             Some(_) => self.failed += 1,
         }
         self.failure = partial;
+    }
+
+    /// These are the endpoints from now on; whether they are others than before.
+    pub fn hold(&mut self, name: &str, mut found: Vec<Found>) -> bool {
+        found.sort_unstable();
+        found.dedup();
+        let others = *self.found != *found;
+        if others {
+            let addresses = found.iter().take(LOGGED).map(|found| &found.address);
+            let addresses: Vec<&Address> = addresses.collect();
+            tracing::info!(name, count = found.len(), ?addresses, "resolved");
+            self.found = Arc::from(found);
+        }
+        others
     }
 
     /// The latest look-up failed: what is known stays.

@@ -1,7 +1,8 @@
 //! `Expect: 100-continue` end to end: the body is not asked for before the upstream asks for it.
 //!
 //! The workload waits for the upstream's own 100, so a request that the upstream refuses costs no
-//! upload. An upstream that stays silent for [`PATIENCE`] gets the body anyway (RFC 9110, 10.1.1).
+//! upload. An upstream that stays silent for [`PATIENCE`] gets the body anyway (RFC 9110, 10.1.1), and a body that
+//! came with its head is not held back at all: its sender waits for nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -28,6 +29,10 @@ const OPEN: u8 = 1;
 const ANSWERED: u8 = 2;
 const REFUSED: u8 = 3;
 
+/// Of a request whose body began to come with its head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun;
+
 /// Opens or refuses the body of one request.
 #[derive(Debug, Clone)]
 pub(super) struct Gate(Arc<Inner>);
@@ -46,7 +51,8 @@ impl Gate {
             .get(EXPECT)?
             .as_bytes()
             .eq_ignore_ascii_case(b"100-continue");
-        if !expects || request.body().is_end_stream() {
+        let begun = request.extensions_mut().remove::<Begun>().is_some();
+        if !expects || begun || request.body().is_end_stream() {
             return None;
         }
         let gate = Self(Arc::new(Inner {

@@ -17,7 +17,8 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::forwarded::is_claim;
-use super::http1::Handover;
+use super::hops;
+use super::http1::{FIELDS, Handover};
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
 
@@ -56,10 +57,15 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         match clean_request(&mut request) {
-            Ok(()) => HygieneFuture::Sent {
+            Ok(None) => HygieneFuture::Sent {
                 inner: self.inner.call(request),
             },
-            Err(fault) => HygieneFuture::Refused { fault: Some(fault) },
+            Ok(Some(own)) => HygieneFuture::Answered {
+                answer: Some(Ok(own)),
+            },
+            Err(fault) => HygieneFuture::Answered {
+                answer: Some(Err(fault)),
+            },
         }
     }
 }
@@ -73,9 +79,9 @@ pin_project! {
             #[pin]
             inner: F,
         },
-        /// The request was refused.
-        Refused {
-            fault: Option<Fault>,
+        /// The request was refused, or went as far as it may.
+        Answered {
+            answer: Option<Result<Response<Body>, Fault>>,
         },
     }
 }
@@ -93,18 +99,22 @@ where
                 clean_response(&mut response);
                 Poll::Ready(Ok(response))
             }
-            Step::Refused { fault } => match fault.take() {
-                Some(fault) => Poll::Ready(Err(fault)),
-                None => Poll::Pending,
-            },
+            Step::Answered { answer } => answer.take().map_or(Poll::Pending, Poll::Ready),
         }
     }
 }
 
-fn clean_request(request: &mut Request<Body>) -> Result<(), Fault> {
+/// An answer of our own, if the request goes no further.
+fn clean_request(request: &mut Request<Body>) -> Result<Option<Response<Body>>, Fault> {
     if *request.method() == Method::CONNECT {
         return Err(refuse("CONNECT is not served"));
     }
+    // As over HTTP/1.1, where a `traceparent` was not added yet when they were counted.
+    if request.headers().len() > FIELDS + 1 {
+        return Err(refuse("the request has more than 100 fields")
+            .with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+    }
+    check_path(request)?;
     check_authority(request)?;
     let met = Met::among(request.headers());
     if met.any_hop() && !is_only_chunked(request.headers()) {
@@ -124,7 +134,18 @@ fn clean_request(request: &mut Request<Body>) -> Result<(), Fault> {
         }
         None => {}
     }
-    Ok(())
+    Ok(hops::answer_last(request))
+}
+
+/// A path, or for the server as a whole `*` (RFC 9112, 3.2.4; RFC 9113, 8.3.1).
+fn check_path(request: &Request<Body>) -> Result<(), Fault> {
+    let path = request.uri().path_and_query();
+    match path.map_or("/", |path| path.as_str()).as_bytes() {
+        [b'/', ..] => Ok(()),
+        b"*" if *request.method() == Method::OPTIONS => Ok(()),
+        b"*" => Err(refuse("only OPTIONS asks for `*`")),
+        _ => Err(refuse("the request's path does not begin with `/`")),
+    }
 }
 
 fn clean_response(response: &mut Response<Body>) {

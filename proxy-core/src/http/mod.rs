@@ -11,6 +11,7 @@ mod explain;
 mod forwarded;
 mod gathered;
 mod give_way;
+mod hops;
 mod http1;
 mod hygiene;
 mod intake;

@@ -18,7 +18,7 @@ use serde::Serialize;
 use tower::{Layer, Service};
 
 use crate::body::{Body, End, Watch};
-use crate::fault::Reason;
+use crate::fault::{Fault, Reason};
 use crate::telemetry::{AccessLog, EntryCounters, Exchange, Story, timestamp, trace_id, traced};
 
 /// The status of an exchange that its client gave up.
@@ -207,6 +207,12 @@ fn is_failure(story: &Story) -> bool {
 impl Entry {
     fn close(&mut self, cut: bool) {
         self.open = false;
+        if cut && self.exchange.is_cut() && self.exchange.story(|story| story.fault.is_none()) {
+            let detail =
+                "cut off by the end of the proxy: drain.timeout was over, or a second signal came";
+            self.exchange
+                .fail(&Fault::maybe_seen(Reason::Internal, detail));
+        }
         let elapsed = self.exchange.started().elapsed();
         let counters = &self.shared.counters;
         counters.in_flight.fetch_sub(1, Relaxed);

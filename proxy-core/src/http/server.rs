@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::CONNECTION;
-use http::{Request, Response};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -26,7 +26,7 @@ use super::intake::{Awaiting, begin};
 use super::trailers::is_forbidden;
 use crate::body::Body;
 use crate::lifecycle::Phase;
-use crate::net::{Connection, Stream, Watchdog};
+use crate::net::{Connection, Expired, Stream, Watchdog};
 
 /// The first bytes of an HTTP/2 connection (RFC 9113, 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -202,7 +202,8 @@ async fn detect(
     }
 }
 
-/// Runs an HTTP/1 connection to its end, or to its expiry. It sees by itself when its drain wants it to end.
+/// Runs an HTTP/1 connection to its end, or to its expiry. It sees by itself when its drain wants it to end, or when
+/// a head takes too long, which it says before it ends.
 pub(super) async fn drive_http1(
     served: impl Future<Output = Ended>,
     connection: &Connection,
@@ -214,7 +215,11 @@ pub(super) async fn drive_http1(
         if let Poll::Ready(ended) = served.as_mut().poll(cx) {
             return Poll::Ready(ended);
         }
-        watchdog.poll_expired(cx).map(|_| Ended::Well)
+        match ready!(watchdog.poll_expired(cx)) {
+            Expired::Head if connection.note_late() => served.as_mut().poll(cx),
+            Expired::Head => Poll::Ready(Ended::Malformed),
+            Expired::Idle => Poll::Ready(Ended::Well),
+        }
     })
     .await
 }
@@ -263,6 +268,10 @@ where
         let Ok(mut response) = ready!(self.project().inner.poll(cx));
         // HTTP/2 has no such field (RFC 9113, 8.2.2).
         response.headers_mut().remove(CONNECTION);
+        // Nor has a 204 a length in any version (RFC 9110, 8.6): a client takes it for an error.
+        if response.status() == StatusCode::NO_CONTENT {
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
         Poll::Ready(Ok(response))
     }
 }

@@ -29,6 +29,7 @@ pub struct Connection {
     waker: AtomicWaker,
     moved: AtomicBool,
     reading_head: AtomicBool,
+    late: AtomicBool,
     multiplexed: AtomicBool,
     reset: AtomicBool,
     requests: AtomicU64,
@@ -158,6 +159,16 @@ impl Connection {
         self.reading_head.load(Relaxed)
     }
 
+    /// The head that is being read has taken too long. False when that was known already.
+    pub fn note_late(&self) -> bool {
+        !self.late.swap(true, Relaxed)
+    }
+
+    /// Whether a head has taken too long.
+    pub fn is_late(&self) -> bool {
+        self.late.load(Relaxed)
+    }
+
     /// Exchanges that are not over.
     pub fn active(&self) -> u32 {
         self.active.load(Relaxed)
@@ -214,6 +225,10 @@ impl Occupied for Connection {
         }
     }
 
+    fn is_cut(&self) -> bool {
+        self.book.cut.load(Relaxed)
+    }
+
     fn release(&self) {
         self.active.fetch_sub(1, Relaxed);
         self.moved.store(true, Relaxed);
@@ -231,6 +246,7 @@ struct Open {
 #[derive(Debug)]
 pub struct Connections {
     counters: Arc<EntryCounters>,
+    cut: AtomicBool,
     open: Mutex<Open>,
 }
 
@@ -239,8 +255,14 @@ impl Connections {
     pub fn new(counters: Arc<EntryCounters>) -> Arc<Self> {
         Arc::new(Self {
             counters,
+            cut: AtomicBool::new(false),
             open: Mutex::default(),
         })
+    }
+
+    /// What is served now will not be served to its end: the process ends.
+    pub fn cut(&self) {
+        self.cut.store(true, Relaxed);
     }
 
     /// Enters a connection that was just accepted; it leaves the book when dropped.
@@ -257,6 +279,7 @@ impl Connections {
             waker: AtomicWaker::new(),
             moved: AtomicBool::new(true),
             reading_head: AtomicBool::new(false),
+            late: AtomicBool::new(false),
             multiplexed: AtomicBool::new(false),
             reset: AtomicBool::new(false),
             requests: AtomicU64::new(0),

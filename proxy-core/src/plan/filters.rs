@@ -170,6 +170,7 @@ pub(super) fn redirect(
     key: &RouteKey,
     redirect: &Redirect,
     listener_scheme: Scheme,
+    forwarded: bool,
 ) -> Result<redirect::Params, Wrong> {
     let params = redirect::Params {
         scheme: redirect.scheme.map(|scheme| match scheme {
@@ -185,6 +186,7 @@ pub(super) fn redirect(
             None => StatusCode::FOUND,
         },
         listener_scheme,
+        forwarded,
         listener_port: None,
     };
     match redirect::Redirect::new(params.clone()) {

@@ -63,7 +63,11 @@ pub(super) fn accept(
 }
 
 /// Which callers are let in.
-fn clients(ca: Option<&String>, client: ClientCertificate, crls: &[String]) -> ClientPolicy {
+fn clients(
+    ca: Option<&String>,
+    client: Option<ClientCertificate>,
+    crls: &[String],
+) -> ClientPolicy {
     let Some(ca) = ca else {
         return ClientPolicy::default();
     };
@@ -71,7 +75,7 @@ fn clients(ca: Option<&String>, client: ClientCertificate, crls: &[String]) -> C
         ca: ca.into(),
         crls: crls.iter().map(Into::into).collect(),
     };
-    match client {
+    match client.unwrap_or_default() {
         ClientCertificate::Required => ClientPolicy::Required(authorities),
         ClientCertificate::Optional => ClientPolicy::Optional(authorities),
     }

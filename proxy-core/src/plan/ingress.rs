@@ -3,7 +3,7 @@
 //! So an upstream has discovery, pools, ejection, health checks, budgets and metrics of its own, as any entry
 //! has. Routes that lead to the same upstream in the same way share one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use http::{Method, uri::Scheme as UriScheme};
@@ -185,7 +185,7 @@ impl Compiling<'_, '_> {
 
     fn routes(&mut self) -> (Option<RouteTable>, Vec<RoutePlan>) {
         let gateway = self.gateway;
-        let (mut matches, mut routes, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut matches, mut routes) = (Vec::new(), Vec::new());
         for (key, Lead(route)) in &gateway.routes {
             let Some(fits) = self.matches(key, route) else {
                 continue;
@@ -194,10 +194,12 @@ impl Compiling<'_, '_> {
                 continue;
             };
             let index = routes.len() as u32;
-            keys.extend(fits.iter().map(|_| key));
-            matches.extend(fits.into_iter().map(|fit| (fit, index)));
+            matches.extend(fits.into_iter().map(|fit| (key, (fit, index))));
             routes.push(plan);
         }
+        // Of matches that ask for the same the first is taken: one of a route that is for fewer methods.
+        matches.sort_by_key(|(key, _)| key.methods().len());
+        let (keys, matches): (Vec<&RouteKey>, Vec<_>) = matches.into_iter().unzip();
         match RouteTable::build(matches) {
             Ok(table) => {
                 self.shadowed(&table, &keys);
@@ -214,13 +216,25 @@ impl Compiling<'_, '_> {
         }
     }
 
-    /// A route that no request takes is a mistake.
+    /// A route that no request takes, of none of its methods, is a mistake.
     fn shadowed(&mut self, table: &RouteTable, keys: &[&RouteKey]) {
+        let mut shadows: BTreeMap<&RouteKey, Vec<&RouteKey>> = BTreeMap::new();
         for warning in table.table().warnings() {
-            let (Some(key), Some(by)) = (keys.get(warning.route), keys.get(warning.by)) else {
+            if let (Some(key), Some(by)) = (keys.get(warning.route), keys.get(warning.by)) {
+                shadows.entry(key).or_default().push(by);
+            }
+        }
+        for (key, mut by) in shadows {
+            if by.len() < key.methods().len() {
                 continue;
-            };
-            let message = format!("no request takes this route: `{by}` goes first");
+            }
+            by.dedup();
+            let by = by.iter().map(|by| format!("`{by}`")).collect::<Vec<_>>();
+            let go = if by.len() == 1 { "goes" } else { "go" };
+            let message = format!(
+                "no request takes this route: {} {go} first",
+                by.join(" and ")
+            );
             self.wrong(&["routes", key.as_str()], message, "leave one of them out");
         }
     }
@@ -279,7 +293,7 @@ impl Compiling<'_, '_> {
                     Some(_) => UriScheme::HTTPS,
                     None => UriScheme::HTTP,
                 };
-                let params = filters::redirect(key, redirect, scheme);
+                let params = filters::redirect(key, redirect, scheme, self.forward.is_some());
                 LeadsTo::Redirect(self.checked(&[&at[..], &["redirect"]].concat(), params)?)
             }
             (_, _, Some(answer)) => {

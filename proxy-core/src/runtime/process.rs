@@ -275,8 +275,8 @@ impl Process {
         // First the workers: requests that are cut off write their lines when they go.
         self.workers.drain(..).for_each(Worker::stop);
         self.log.flushed(FLUSH).await;
-        tracing::info!("drained");
         if requests == 0 {
+            tracing::info!("drained");
             Ok(())
         } else {
             Err(Error::Cut { requests, why })

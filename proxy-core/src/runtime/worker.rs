@@ -122,7 +122,7 @@ async fn work(
     loop {
         tokio::select! {
             received = commands.recv() => {
-                let Some((command, answer)) = received else { return };
+                let Some((command, answer)) = received else { return state.cut() };
                 state.obey(command).await;
                 let _ = answer.send(state.status());
             }
@@ -159,6 +159,14 @@ impl State {
                     pulse,
                 }
             })
+    }
+
+    /// The end: what is still served is not served to its end.
+    fn cut(&self) {
+        let serving = self.served.values().map(|served| &served.connections);
+        serving
+            .chain(&self.leaving)
+            .for_each(|connections| connections.cut());
     }
 
     fn sweep(&mut self) {

@@ -76,6 +76,11 @@ pub trait Occupied: Send + Sync + std::fmt::Debug {
     /// Sends that before the response itself, or nothing where that cannot be.
     fn tell_early(&self, _head: &[u8]) {}
 
+    /// Whether the process ends before what is under way.
+    fn is_cut(&self) -> bool {
+        false
+    }
+
     /// The exchange is over.
     fn release(&self);
 }
@@ -156,6 +161,14 @@ impl Exchange {
         if let Some(occupied) = self.0.occupied.as_ref().filter(|o| o.takes_early()) {
             occupied.tell_early(&write());
         }
+    }
+
+    /// Whether the process ends before the exchange does.
+    pub fn is_cut(&self) -> bool {
+        self.0
+            .occupied
+            .as_ref()
+            .is_some_and(|occupied| occupied.is_cut())
     }
 
     /// When the request's head had been read.

@@ -5,18 +5,24 @@
 //! [HTTPRequestRedirectFilter](https://gateway-api.sigs.k8s.io/reference/spec/#httprequestredirectfilter):
 //! what is not configured is the request's own, except the port, which is the configured one, or the
 //! well-known one of a configured scheme, or the listener's. A well-known port is not written.
+//!
+//! Where a proxy in front that is believed says in `X-Forwarded-Proto` and `X-Forwarded-Host` what the client asked it
+//! for, that is the request's own: a client that came by TLS is not sent away from it.
 
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use http::header::{HOST, HeaderValue, LOCATION};
 use http::uri::{Authority, Scheme};
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use tower::Service;
 
 use super::{PathChange, WrongPath};
 use crate::body::Body;
 use crate::fault::{Fault, Reason};
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Where clients are sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +39,8 @@ pub struct Params {
     pub status: StatusCode,
     /// What the listener speaks.
     pub listener_scheme: Scheme,
+    /// Whether what stands in `X-Forwarded-Proto` and `X-Forwarded-Host` is true: nobody wrote it who is not believed.
+    pub forwarded: bool,
     /// The port that clients connect to. None is that of the request's authority, for a listener whose
     /// port is mapped on the way.
     pub listener_port: Option<u16>,
@@ -48,6 +56,7 @@ impl Default for Params {
             path: None,
             status: StatusCode::FOUND,
             listener_scheme: Scheme::HTTP,
+            forwarded: false,
             listener_port: None,
         }
     }
@@ -108,19 +117,29 @@ impl Redirect {
     /// Where `request` is sent.
     fn location<B>(&self, request: &Request<B>) -> Option<HeaderValue> {
         let params = &self.params;
-        let header = || request.headers().get(HOST);
-        let own = match request.uri().authority() {
-            Some(authority) => Some(authority.clone()),
-            None => header().and_then(|host| Authority::try_from(host.as_bytes()).ok()),
-        };
+        let headers = request.headers();
+        let told = |name| params.forwarded.then(|| first(headers, name)).flatten();
+        let header = || Authority::try_from(headers.get(HOST)?.as_bytes()).ok();
+        let own = told(X_FORWARDED_HOST)
+            .and_then(|host| host.parse::<Authority>().ok())
+            .or_else(|| request.uri().authority().cloned())
+            .or_else(header);
         let host = match &params.host {
             Some(host) => host.as_str(),
             None => own.as_ref()?.host(),
         };
-        let scheme = params.scheme.as_ref().unwrap_or(&params.listener_scheme);
+        let met = told(X_FORWARDED_PROTO)
+            .and_then(|scheme| scheme.to_ascii_lowercase().parse::<Scheme>().ok())
+            .filter(|scheme| well_known(scheme).is_some());
+        let met = met.as_ref().unwrap_or(&params.listener_scheme);
+        let scheme = params.scheme.as_ref().unwrap_or(met);
+        // The port of a listener that the client did not come to itself says nothing.
+        let listener_port = params
+            .listener_port
+            .filter(|_| *met == params.listener_scheme);
         let port = params.port.or_else(|| match params.scheme {
             Some(_) => None,
-            None => (params.listener_port).or_else(|| own.as_ref()?.port_u16()),
+            None => listener_port.or_else(|| own.as_ref()?.port_u16()),
         });
         let port = port.filter(|port| Some(*port) != well_known(scheme));
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
@@ -130,6 +149,12 @@ impl Redirect {
         let path = if path.starts_with('/') { path } else { "/" };
         HeaderValue::from_str(&format!("{scheme}://{host}{port}{path}")).ok()
     }
+}
+
+/// The first item of a field, which is what the proxy next to the client wrote.
+fn first(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let items = headers.get(name)?.to_str().ok()?;
+    items.split(',').next().map(str::trim)
 }
 
 fn well_known(scheme: &Scheme) -> Option<u16> {
@@ -234,6 +259,52 @@ mod tests {
         ] {
             let found = location(params(configured), target, Some(host));
             assert_eq!(found.as_deref(), Some(expected), "{configured}: {target}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_in_front_was_asked_for_is_the_requests_own() {
+        for (listener, proto, host, expected) in [
+            ("http 80", "https", None, "https://a.com/x"),
+            ("http 8080", "https", None, "https://a.com/x"),
+            (
+                "http -",
+                "https",
+                Some("b.com:8443"),
+                "https://b.com:8443/x",
+            ),
+            (
+                "http -",
+                "HTTPS, http",
+                Some("b.com, c.com"),
+                "https://b.com/x",
+            ),
+            ("https 443", "http", None, "http://a.com/x"),
+            ("http 80", "gopher", Some("a b"), "http://a.com/x"),
+        ] {
+            let mut request = Request::new(());
+            *request.uri_mut() = "/x".parse().unwrap();
+            let headers = request.headers_mut();
+            headers.insert(HOST, HeaderValue::from_static("a.com"));
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
+            if let Some(host) = host {
+                headers.insert(X_FORWARDED_HOST, HeaderValue::from_static(host));
+            }
+            let of = |forwarded| {
+                let params = params(&format!("- - - {listener}"));
+                let params = Params {
+                    forwarded,
+                    ..params
+                };
+                let location = Redirect::new(params).unwrap().location(&request).unwrap();
+                location.to_str().unwrap().to_owned()
+            };
+            assert_eq!(of(true), expected, "{proto} {host:?}");
+            assert!(of(false).contains("://a.com"), "nobody is believed");
+            assert_eq!(
+                of(false).starts_with("https"),
+                listener.starts_with("https")
+            );
         }
     }
 

@@ -149,6 +149,7 @@ function notices(entry) {
     const fail = checks.failing === 1 ? ' fails its checks: ' : ' fail their checks: ';
     all.push(['bad', '▲ Health checks are not heeded.', of + fail + 'more than half, so that these say more of the checks. All get requests.']);
   }
+  if (entry.tls_rejected) all.push(['bad', '✕ The TLS files were rejected; the former ones stay in use.', entry.tls_rejected]);
   if (rates && rates.denied > 0) all.push(['bad', '▲ The retry budget is spent.', number(rates.denied) + ' retries a second are not made.']);
   return all;
 }

@@ -56,6 +56,8 @@ struct Entry {
     budget: Option<Left>,
     discovery: Discovery,
     checks: Option<Checks>,
+    /// Why what the files of certificates hold is not in use.
+    tls_rejected: Option<String>,
     endpoints: Vec<Shown>,
     endpoints_known: usize,
     endpoints_available: usize,
@@ -176,6 +178,10 @@ fn look_at(entry: &EntryView, history: &mut History, now: Instant) -> Entry {
         }),
         discovery: discovery(entry),
         checks: entry.is_checked.then(|| checks(&entry.endpoints)),
+        tls_rejected: entry.acceptor.as_ref().and_then(|acceptor| {
+            let why = acceptor.rejected()?;
+            Some(cut(&why))
+        }),
         endpoints,
         endpoints_known,
         endpoints_available,

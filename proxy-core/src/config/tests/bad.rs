@@ -52,28 +52,31 @@ fn a_missing_key_is_told_at_the_entry() {
 fn a_key_without_a_value_is_a_mistake() {
     assert_mistake(
         &entry("retry:"),
-        "5:5 expected a map or `off`, found nothing | ",
+        "5:5 expected a map or `off`, found nothing | write its keys below it, or `off`",
     );
     assert_mistake(
         &entry("discover:"),
         "5:5 expected `dns`, `srv`, `env`, `static` or `{file: PATH}`, found nothing | ",
     );
-    assert_mistake("ambassador:\n", "1:1 expected a map, found nothing | ");
+    assert_mistake(
+        "ambassador:\n",
+        "1:1 expected a map, found nothing | write its keys below it, or as `{KEY: VALUE}`",
+    );
 }
 
 #[test]
 fn a_value_of_another_type_is_a_mistake() {
     assert_mistake(
         &entry("timeout: 5s"),
-        "5:14 expected a map of timeouts, found the text `5s` | ",
+        "5:14 expected a map of timeouts, found the text `5s` | write its keys below it, or as `{KEY: VALUE}`",
     );
     assert_mistake(
         &entry("timeout: [5s]"),
-        "5:5 expected a map of timeouts, found a list | ",
+        "5:5 expected a map of timeouts, found a list | write its keys below it, or as `{KEY: VALUE}`",
     );
     assert_mistake(
         &entry("retry: [2]"),
-        "5:5 expected a value or `off`, found a list | ",
+        "5:5 expected a value or `off`, found a list | write its keys below it, or as `{KEY: VALUE}`",
     );
     assert_mistake(
         &entry("retry: {on: connect}"),
@@ -91,7 +94,10 @@ fn a_value_of_another_type_is_a_mistake() {
         &entry("pool: {idle: true}"),
         "5:18 `true` is not a duration | write it like `5s`",
     );
-    assert_mistake("- a\n", "1:1 expected a map of settings, found a list | ");
+    assert_mistake(
+        "- a\n",
+        "1:1 expected a map of settings, found a list | write its keys below it, or as `{KEY: VALUE}`",
+    );
 }
 
 #[test]
@@ -378,7 +384,8 @@ fn variables_that_are_not_set_are_mistakes_at_their_place() {
 fn a_way_to_balance_that_there_is_not_is_a_mistake() {
     assert_mistake(
         &entry("balance: ring"),
-        "5:14 unknown value `ring` | the values here are `p2c`, `least`, `round-robin` and `{hash: {header: NAME}}`",
+        "5:14 unknown value `ring` | the values here are `p2c`, `least`, `round-robin`, \
+         `{hash: {header: NAME}}`, `{hash: {cookie: NAME}}` and `{hash: source}`",
     );
     assert_mistake(
         &entry("balance: {hash: {heder: x}}"),
@@ -550,7 +557,8 @@ fn a_mirror_gets_requests_of_an_entry_of_requests() {
     );
     assert_mistake(
         &entry("mirror: http://users-next"),
-        "5:13 expected a map with `to`, or `off`, found the text `http://users-next` | ",
+        "5:13 expected a map with `to`, or `off`, found the text `http://users-next` | \
+         write its keys below it, or `off`",
     );
     assert_mistake(
         &entry("mirror: {to: http://users-next, share: 10}"),
@@ -616,4 +624,36 @@ fn a_header_for_one_client_is_not_for_connections_of_many() {
     let good = of("https://users", "tls: {alpn: [http/1.1]}\n    ");
     assert!(document(&good).is_ok(), "{good}");
     assert!(document(&of("tls://users:1", "")).is_ok());
+}
+
+#[test]
+fn what_could_never_end_or_never_be_is_a_mistake() {
+    for (more, expected) in [
+        (
+            "timeout: {request: 1s, try: 5s}",
+            "5:33 a try of 5s cannot end before its request, at 1s | write less, or more for `request`",
+        ),
+        (
+            "paths: {/a: {retry: off}, /a/: {retry: off}}",
+            "5:31 `/a/` is the same path as `/a` | write one of them, with all of its policies",
+        ),
+    ] {
+        assert_mistake(&entry(more), expected);
+    }
+    for (listen, to, leads_back) in [
+        ("localhost:9000", "http://localhost:9000", true),
+        ("localhost:9000", "http://127.0.0.1:9000", true),
+        ("127.0.0.1:9000", "http://localhost:9000", true),
+        ("\"*:9000\"", "http://[::1]:9000", true),
+        ("10.0.0.1:9000", "http://10.0.0.1:9000", true),
+        ("10.0.0.1:9000", "http://127.0.0.1:9000", false),
+        ("localhost:9000", "http://localhost:9001", false),
+        ("localhost:9000", "http://users:9000", false),
+        ("\"[::1]:9000\"", "http://127.0.0.1:9000", false),
+    ] {
+        let text = format!("ambassador:\n  users:\n    listen: {listen}\n    to: {to}\n");
+        let told = document(&text).err().map(|errors| errors.to_string());
+        let is_told = told.is_some_and(|told| told.contains("is where this entry listens itself"));
+        assert_eq!(is_told, leads_back, "{listen} {to}");
+    }
 }

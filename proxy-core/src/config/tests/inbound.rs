@@ -228,6 +228,14 @@ fn certificates_go_together() {
             "{folder: a, client: optional}",
             "no client is asked for a certificate",
         ),
+        (
+            "{folder: a, client: required}",
+            "no client is asked for a certificate",
+        ),
+        (
+            "{folder: a, hosts: {a.test: {client: required}}}",
+            "no client is asked for a certificate",
+        ),
         ("{folder: a, banana: b}", "unknown key `banana`"),
         (
             "{folder: a, tickets: [b]}",

@@ -88,7 +88,7 @@ fn a_route_is_written_short_or_long_and_read_back_alike() {
         cors: {origins: ['*']}
         timeout: {request: 1s}
         retry: off
-      'POST d.test': {redirect: {scheme: https, status: 307}}
+      'POST d.test': {redirect: {scheme: https, port: 8443, status: 307}}
       e.test: {respond: {status: 503, body: soon}}
 ambassador: {users: {zzz: '${NOPE}'}}
 ";
@@ -131,10 +131,47 @@ fn rules_that_join_values_hold_for_gateways() {
             "tls: {folder: /certs, hosts: {a.test: {client: optional}}}\n    routes: {a.test: 'http://a'}",
             "no client is asked",
         ),
+        (
+            "routes: {a.test: {redirect: {status: 301}}}",
+            "write `scheme: https`, `host`",
+        ),
+        (
+            "tls: {folder: /certs}\n    routes: {a.test: {redirect: {scheme: https}}}",
+            "leads to where the request came to",
+        ),
+        (
+            "routes: {a.test: {to: 'http://a', host: upstream, rewrite: {host: b}}}",
+            "`rewrite.host` beside `host: upstream`",
+        ),
+        (
+            "routes: {a.test: 'http://localhost:8443'}",
+            "is where this entry listens itself",
+        ),
+        (
+            "routes: {'CONNECT a.test': 'http://a'}",
+            "CONNECT is not served",
+        ),
+        ("routes: {'a.test~x.*': 'http://a'}", "each begins with `/`"),
     ] {
         let text = format!("ingress:\n  edge:\n    listen: :8443\n    {settings}\n");
         let told = read(&text).expect_err(settings).to_string();
         assert!(told.contains(wanted), "{settings}: {told}");
+    }
+}
+
+#[test]
+fn what_only_seems_to_lead_nowhere_is_taken() {
+    for routes in [
+        "{a.test: {redirect: {}, when: {headers: {x-forwarded-proto: http}}}}",
+        "{a.test: {redirect: {scheme: https}}}",
+        "{'a.test~x?/b': 'http://a', 'b.test~x|/y': 'http://a', 'c.test~(/x)': 'http://a'}",
+        "{a.test: 'http://localhost:8444', b.test: 'http://10.0.0.1:8443'}",
+    ] {
+        let text = format!("ingress:\n  edge:\n    listen: :8443\n    routes: {routes}\n");
+        let text = text.replace(" :8443", " localhost:8443");
+        if let Err(told) = read(&text) {
+            panic!("{routes}: {told}");
+        }
     }
 }
 

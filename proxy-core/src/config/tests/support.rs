@@ -31,7 +31,7 @@ ambassador:
     max-headers: 32KiB
   database:
     listen: "*:5432"
-    to: [tcp://10.0.0.1:5432, {to: "tcp://[::1]:5432", weight: 3}]
+    to: [tcp://10.0.0.1:5432, {to: "tcp://[fd00::1]:5432", weight: 3}]
     retry: off
     eject: off
 sidecar:

@@ -100,11 +100,26 @@ impl de::Error for Failure {
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let expected = expected.to_string().replace("a sequence", "a list");
+        let may_be_off = expected.contains("`off`");
+        let is_map = expected.starts_with("a map") && !expected.contains('{');
+        let is_number = expected.contains("number") || expected.contains("integer");
         let help = match found {
-            Unexpected::Str(text) if expected == "a list" => format!("write `[{text}]`"),
-            Unexpected::Str("on") | Unexpected::Bool(true) if expected == "a map, or `off`" => {
+            // YAML 1.1 takes these for truth values, and tools that write it may have made them so.
+            Unexpected::Str("no" | "false" | "off") | Unexpected::Bool(false) if may_be_off => {
+                "write `off`".to_owned()
+            }
+            Unexpected::Str("on" | "yes" | "true") | Unexpected::Bool(true) if is_map => {
                 "write a map, such as `{}` for the defaults".to_owned()
             }
+            Unexpected::Str("no" | "off") if expected == "a boolean" => "write `false`".to_owned(),
+            Unexpected::Str("yes" | "on") if expected == "a boolean" => "write `true`".to_owned(),
+            Unexpected::Str("off" | "none") if expected == "a list" => "write `[]`".to_owned(),
+            Unexpected::Str(text) if expected == "a list" => format!("write `[{text}]`"),
+            Unexpected::Str(text) if is_number && text.parse::<f64>().is_ok() => {
+                format!("write it without quotes: `{text}`")
+            }
+            _ if is_map && may_be_off => "write its keys below it, or `off`".to_owned(),
+            _ if is_map => "write its keys below it, or as `{KEY: VALUE}`".to_owned(),
             _ => String::new(),
         };
         Self::value(

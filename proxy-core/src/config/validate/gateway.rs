@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use super::Check;
-use crate::config::{Gateway, Lead, OrOff, Route, RouteKey, RoutePath, Scheme, To};
+use crate::config::{
+    Gateway, HostPolicy, Lead, OrOff, Redirect, Route, RouteKey, RoutePath, Scheme, To, WebScheme,
+};
 
 impl Check<'_> {
     /// The rules of a gateway, its routes included.
@@ -31,7 +33,16 @@ impl Check<'_> {
                 let at = [&at[..], &["routes", key.as_str()]].concat();
                 self.wrong(&at, message, "give each route a label of its own");
             }
-            self.route(&[&at[..], &["routes", key.as_str()]].concat(), key, route);
+            let at = [&at[..], &["routes", key.as_str()]].concat();
+            self.route(&at, key, route);
+            // One that asks for a field, such as `x-forwarded-proto`, may be another one the next time.
+            if let Some(redirect) = route.redirect.as_ref().filter(|_| route.when.is_empty()) {
+                self.redirects_on(&at, redirect, gateway.tls.is_some());
+            }
+            if let Some(to) = &route.to {
+                self.leads_on(&at, gateway.listen.0, to);
+            }
+            self.one_host(&at, route);
         }
     }
 
@@ -113,6 +124,36 @@ impl Check<'_> {
         {
             let at = [at, &["respond", "file"]].concat();
             self.wrong(&at, "`file` beside `body`", "leave one of them out");
+        }
+    }
+
+    /// A client must not be sent to where it is.
+    fn redirects_on(&mut self, at: &[&str], redirect: &Redirect, secure: bool) {
+        let scheme = match secure {
+            true => WebScheme::Https,
+            false => WebScheme::Http,
+        };
+        let here = Redirect {
+            scheme: redirect.scheme.filter(|wanted| *wanted == scheme),
+            status: redirect.status,
+            ..Redirect::default()
+        };
+        if *redirect == here {
+            let message = "the redirect leads to where the request came to, for ever";
+            let help = match secure {
+                true => "write `host`, `port`, `path` or `prefix`",
+                false => "write `scheme: https`, `host`, `port`, `path` or `prefix`",
+            };
+            self.wrong(&[at, &["redirect"]].concat(), message, help);
+        }
+    }
+
+    /// The authority is one or the other.
+    fn one_host(&mut self, at: &[&str], route: &Route) {
+        let rewritten = route.rewrite.as_ref().is_some_and(|to| to.host.is_some());
+        if rewritten && route.host == HostPolicy::Upstream {
+            let message = "`rewrite.host` beside `host: upstream`";
+            self.wrong(&[at, &["host"]].concat(), message, "leave one of them out");
         }
     }
 

@@ -72,8 +72,8 @@ pub(super) fn http1(address: &Address, failed: Failed) -> Fault {
             let detail = format!("{address} did not answer in HTTP: {what}");
             Fault::maybe_seen(Reason::ProtocolError, detail)
         }
-        Failed::TooLarge => {
-            let detail = format!("the response head of {address} is too large");
+        Failed::TooLarge(what) => {
+            let detail = format!("the response head of {address} {what}");
             Fault::maybe_seen(Reason::ProtocolError, detail)
         }
     }

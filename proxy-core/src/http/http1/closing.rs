@@ -6,7 +6,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -33,7 +33,19 @@ pub(super) async fn refuse(wire: Shared, bad: Bad) -> Option<Ended> {
         Bad::Malformed(what) => ("400 Bad Request", what),
         Bad::TooLarge => (
             "431 Request Header Fields Too Large",
-            "the head has more bytes or fields than are taken",
+            "the head has more bytes than max-headers allows",
+        ),
+        Bad::TooMany => (
+            "431 Request Header Fields Too Large",
+            "the head has more than 100 fields",
+        ),
+        Bad::TargetTooLong => (
+            "414 URI Too Long",
+            "the request line has more bytes than max-headers allows",
+        ),
+        Bad::Late => (
+            "408 Request Timeout",
+            "the head did not come to its end in time",
         ),
         Bad::Version => (
             "505 HTTP Version Not Supported",
@@ -48,8 +60,9 @@ pub(super) async fn refuse(wire: Shared, bad: Bad) -> Option<Ended> {
     let text = format!("{error}: {detail}\n");
     let answer = format!(
         "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
-         content-length: {}\r\nproxy-status: remora; error={error}; details=\"{detail}\"\r\n\r\n{text}",
-        text.len()
+         content-length: {}\r\nproxy-status: remora; error={error}; details=\"{detail}\"\r\ndate: {}\r\n\r\n{text}",
+        text.len(),
+        httpdate::fmt_http_date(SystemTime::now()),
     );
     let mut out = Outbox::default();
     out.join(|joined| joined.extend_from_slice(answer.as_bytes()));

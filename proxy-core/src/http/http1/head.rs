@@ -17,7 +17,7 @@ use super::names;
 use crate::body::Body;
 
 /// Fields that a head may have.
-const FIELDS: usize = 100;
+pub(in crate::http) const FIELDS: usize = 100;
 
 /// A request's head.
 #[derive(Debug)]
@@ -47,8 +47,14 @@ pub(in crate::http) struct ResponseHead {
 pub(super) enum Bad {
     /// It is not HTTP, or not clearly one thing.
     Malformed(&'static str),
-    /// It has too many bytes or fields.
+    /// It has too many bytes.
     TooLarge,
+    /// It has more than [`FIELDS`] fields.
+    TooMany,
+    /// Its first line alone has too many bytes.
+    TargetTooLong,
+    /// It was begun, and did not come to its end in time.
+    Late,
     /// It is of a version that is not spoken here.
     Version,
     /// It names another protocol than HTTP.
@@ -88,10 +94,11 @@ impl Scan {
                 };
             }
         }
-        if bytes.len() > limit {
-            return Err(Bad::TooLarge);
+        match bytes.len() > limit {
+            true if self.line == 0 => Err(Bad::TargetTooLong),
+            true => Err(Bad::TooLarge),
+            false => Ok(None),
         }
-        Ok(None)
     }
 
     /// Whether an incomplete head is worth a trial: at first, and whenever it has doubled. What is
@@ -124,9 +131,14 @@ pub(super) fn request(
     let Some(end) = scan.end(buffer.bytes(), limit)? else {
         if scan.is_due(buffer.len()) {
             let mut slots: Slots<'_> = [const { MaybeUninit::uninit() }; FIELDS];
-            httparse::Request::new(&mut [])
-                .parse_with_uninit_headers(buffer.bytes(), &mut slots)
-                .map_err(|error| request_error(error, buffer.bytes()))?;
+            let tried = httparse::Request::new(&mut [])
+                .parse_with_uninit_headers(buffer.bytes(), &mut slots);
+            match tried {
+                Err(httparse::Error::Version) if minor_at(buffer.bytes()).is_some() => {}
+                tried => {
+                    tried.map_err(|error| request_error(error, buffer.bytes()))?;
+                }
+            }
         }
         return Ok(None);
     };
@@ -139,9 +151,15 @@ pub(super) fn request(
 fn parse_request(bytes: &Bytes, keep_case: bool) -> Result<RequestHead, Bad> {
     let mut slots: Slots<'_> = [const { MaybeUninit::uninit() }; FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
-    parsed
-        .parse_with_uninit_headers(bytes, &mut slots)
-        .map_err(|error| request_error(error, bytes))?;
+    match parsed.parse_with_uninit_headers(bytes, &mut slots) {
+        Ok(_) => {}
+        Err(httparse::Error::Version) if let Some(at) = minor_at(bytes) => {
+            let mut known = bytes.to_vec();
+            known[at] = b'1';
+            return parse_request(&known.into(), keep_case);
+        }
+        Err(error) => return Err(request_error(error, bytes)),
+    }
     let mut request = Request::new(Body::empty());
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
     else {
@@ -178,14 +196,36 @@ fn parse_request(bytes: &Bytes, keep_case: bool) -> Result<RequestHead, Bad> {
     })
 }
 
-/// The target: a path, an absolute URI or `*`; an authority alone only where it is what `CONNECT` connects to.
+/// The target (RFC 9112, 3.2): a path, an absolute URI, or for the server as a whole `*`; an authority alone only where
+/// it is what `CONNECT` connects to.
 fn uri(target: Bytes, method: &Method) -> Result<Uri, Bad> {
     let bad = Bad::Malformed("the request target is malformed");
+    if memchr::memchr(b'#', &target).is_some() {
+        return Err(Bad::Malformed("the request target has a fragment"));
+    }
     let is_path = target.starts_with(b"/");
     let uri = Uri::from_maybe_shared(target).map_err(|_| bad)?;
-    let is_good =
-        is_path || uri.scheme().is_some() || uri.path() == "*" || *method == Method::CONNECT;
-    is_good.then_some(uri).ok_or(bad)
+    if is_path || *method == Method::CONNECT {
+        return Ok(uri);
+    }
+    match uri.path() {
+        "*" if *method == Method::OPTIONS => Ok(uri),
+        "*" => Err(Bad::Malformed("only OPTIONS asks for `*`")),
+        _ if uri.scheme().is_some() => rooted(uri).ok_or(bad),
+        _ => Err(bad),
+    }
+}
+
+/// The same with a path: an absolute URI may have none, and a query all the same (RFC 9110, 4.2.3).
+fn rooted(uri: Uri) -> Option<Uri> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    if path.starts_with('/') {
+        return Some(uri);
+    }
+    let path = format!("/{path}").parse().ok()?;
+    let mut parts = uri.into_parts();
+    parts.path_and_query = Some(path);
+    Uri::from_parts(parts).ok()
 }
 
 /// Takes a response's head from the buffer, when all of it is there. `method` is its request's.
@@ -270,9 +310,29 @@ fn version(minor: u8) -> Version {
     }
 }
 
+/// Where the minor version of a request stands that is of a later HTTP/1 than 1.1, which is to be read as 1.1 (RFC 9110, 2.5).
+fn minor_at(head: &[u8]) -> Option<usize> {
+    let end = memchr::memchr(b'\r', head)?;
+    match head.get(..end)? {
+        [
+            ..,
+            b' ',
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'2'..=b'9',
+        ] => Some(end - 1),
+        _ => None,
+    }
+}
+
 fn request_error(error: httparse::Error, head: &[u8]) -> Bad {
     match error {
-        httparse::Error::TooManyHeaders => Bad::TooLarge,
+        httparse::Error::TooManyHeaders => Bad::TooMany,
         httparse::Error::Version => version_error(head),
         httparse::Error::Token => Bad::Malformed("the request line is malformed"),
         error => field_error(error),
@@ -295,7 +355,7 @@ fn version_error(head: &[u8]) -> Bad {
 
 fn response_error(error: httparse::Error) -> Bad {
     match error {
-        httparse::Error::TooManyHeaders => Bad::TooLarge,
+        httparse::Error::TooManyHeaders => Bad::TooMany,
         httparse::Error::Version => Bad::Version,
         httparse::Error::Status => Bad::Malformed("the status is no number"),
         error => field_error(error),

@@ -23,7 +23,7 @@ mod upgrade;
 mod upstream;
 
 pub(super) use encode::interim;
-pub(super) use head::ResponseHead;
+pub(super) use head::{FIELDS, ResponseHead};
 pub(super) use server::{Ended, Settings, serve};
 pub(super) use upgrade::Handover;
 pub(super) use upstream::{Failed, Rest, Sending, Wire};

@@ -32,6 +32,7 @@ use super::outbox::Outbox;
 use super::pump::Pump;
 use super::upgrade::Handover;
 use crate::body::Body;
+use crate::http::expect::Begun;
 use crate::http::give_way::GiveWay;
 use crate::http::intake::{Awaiting, begin};
 use crate::lifecycle::Phase;
@@ -226,10 +227,16 @@ fn poll_head(
             if connection.phase() >= Phase::Closing {
                 return Poll::Ready(Ok(None));
             }
+        } else if connection.is_late() {
+            return Poll::Ready(Err(Bad::Late));
         } else {
             let head = head::request(buffer, scan, settings.max_headers, settings.keep_case)?;
-            if let Some(head) = head {
+            if let Some(mut head) = head {
                 let max_headers = settings.max_headers;
+                if head.expects && !buffer.is_empty() {
+                    head.expects = false;
+                    head.request.extensions_mut().insert(Begun);
+                }
                 if head.length != Length::None {
                     downstream.begin(Decoder::new(head.length, max_headers), head.expects);
                 }

@@ -90,6 +90,47 @@ fn what_is_not_http_is_refused_before_its_end() {
 }
 
 #[test]
+fn a_target_is_one_of_the_forms_that_its_method_may_have() {
+    let target = |line: &str| {
+        let head = format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n");
+        request(&head).map(|head| {
+            head.unwrap()
+                .request
+                .uri()
+                .path_and_query()
+                .unwrap()
+                .to_string()
+        })
+    };
+    for (line, expected) in [
+        ("GET /a?b", "/a?b"),
+        ("GET http://a", "/"),
+        ("GET http://a?b=/c", "/?b=/c"),
+        ("GET http://a/b?c", "/b?c"),
+        ("OPTIONS *", "*"),
+    ] {
+        assert_eq!(target(line).unwrap(), expected, "{line}");
+    }
+    for line in ["GET *", "GET /a#b", "GET http://a#b", "GET ?a", "GET a:80"] {
+        assert!(matches!(target(line), Err(Bad::Malformed(_))), "{line}");
+    }
+}
+
+#[test]
+fn a_later_minor_version_is_read_as_the_one_that_is_known() {
+    for version in ["1.2", "1.9"] {
+        let head = format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n");
+        assert_eq!(good(&head).request.version(), http::Version::HTTP_11);
+        let begun = format!("GET / HTTP/{version}\r\nHo");
+        assert!(request(&begun).unwrap().is_none());
+    }
+    for version in ["2.0", "1.10", "0.9", "1.x"] {
+        let head = format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n");
+        assert!(request(&head).is_err(), "{version}");
+    }
+}
+
+#[test]
 fn a_head_beyond_a_limit_is_too_large_and_one_below_it_is_not() {
     let with = |length| {
         format!(
@@ -104,7 +145,9 @@ fn a_head_beyond_a_limit_is_too_large_and_one_below_it_is_not() {
     ));
     assert!(request(&with(LIMIT - 50)).unwrap().is_some());
     let many = |count| format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(count));
-    assert!(matches!(request(&many(101)), Err(Bad::TooLarge)));
+    assert!(matches!(request(&many(101)), Err(Bad::TooMany)));
+    let long = format!("GET /{}", "x".repeat(LIMIT));
+    assert!(matches!(request(&long), Err(Bad::TargetTooLong)));
     assert_eq!(good(&many(100)).request.headers().len(), 100);
 }
 

@@ -52,8 +52,8 @@ pub(in crate::http) enum Failed {
     },
     /// What came is no response.
     NotHttp(&'static str),
-    /// The response's head exceeds the limit.
-    TooLarge,
+    /// The response's head exceeds a limit.
+    TooLarge(&'static str),
 }
 
 impl Wire {
@@ -84,7 +84,10 @@ impl Wire {
         head::response(&mut self.buffer, scan, self.max_headers, method).map_err(|bad| match bad {
             Bad::Malformed(what) => Failed::NotHttp(what),
             Bad::Version | Bad::Foreign => Failed::NotHttp("another version of HTTP"),
-            Bad::TooLarge => Failed::TooLarge,
+            Bad::TooMany => Failed::TooLarge("has more than 100 fields"),
+            Bad::TooLarge | Bad::TargetTooLong | Bad::Late => {
+                Failed::TooLarge("has more bytes than max-headers allows")
+            }
         })
     }
 

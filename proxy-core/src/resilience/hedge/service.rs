@@ -112,6 +112,8 @@ where
 {
     let exchange = copy.extensions().get::<Exchange>().cloned();
     let (mut first, mut second) = (Some(first), None);
+    let before =
+        (exchange.as_ref()).map_or(0, |exchange| exchange.story(|story| story.tried.len()));
     if std::future::poll_fn(|cx| inner.poll_ready(cx))
         .await
         .is_ok()
@@ -139,6 +141,19 @@ where
     drop((first, second));
     if let Some(exchange) = &exchange {
         exchange.note_outrun(false);
+    }
+    if let Some(exchange) = exchange.as_ref().filter(|_| !second_won && before > 0) {
+        // The last of them is where the answer comes from.
+        exchange.story(|story| {
+            if let Some(last) = story
+                .tried
+                .len()
+                .checked_sub(1)
+                .filter(|last| *last >= before)
+            {
+                story.tried.swap(before - 1, last);
+            }
+        });
     }
     answer
 }

@@ -138,8 +138,10 @@ where
                 .watch(Box::new(Upload(Arc::clone(&progress))));
             progress
         });
+        let no_time = asked.is_some_and(|asked| asked.is_zero());
         TimeoutFuture {
-            inner: Some(self.inner.call(request)),
+            inner: (!no_time).then(|| self.inner.call(request)),
+            no_time,
             timer: asked
                 .or(self.limit)
                 .map(|limit| self.timers.start(begun + limit)),
@@ -187,6 +189,7 @@ pin_project! {
     pub struct TimeoutFuture<F> {
         #[pin]
         inner: Option<F>,
+        no_time: bool,
         timer: Option<Timer>,
         limit: Duration,
         bound: Limit,
@@ -203,6 +206,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        if std::mem::take(this.no_time) {
+            let detail = "the request allows no time for a response";
+            return Poll::Ready(Err(Fault::unseen(Reason::ResponseTimeout, detail)));
+        }
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };

@@ -89,6 +89,11 @@ impl Acceptor {
         match *self {}
     }
 
+    /// Why what the files hold now is not in use.
+    pub fn rejected(&self) -> Option<Arc<String>> {
+        match *self {}
+    }
+
     /// Follows the files for as long as it is polled.
     pub async fn follow(&self, _: &str) {
         match *self {}

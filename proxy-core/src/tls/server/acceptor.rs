@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::HandshakeKind;
 use rustls::pki_types::UnixTime;
 use rustls::server::ServerConnection;
@@ -37,6 +37,8 @@ pub struct Acceptor {
     keys: Option<Arc<Keys>>,
     /// What the files held when they were read first.
     first: Prints,
+    /// Why what the files hold now is not in use.
+    rejected: ArcSwapOption<String>,
 }
 
 /// A connection whose handshake is over.
@@ -70,6 +72,7 @@ impl Acceptor {
             params,
             keys,
             first,
+            rejected: ArcSwapOption::empty(),
         })
     }
 
@@ -87,8 +90,23 @@ impl Acceptor {
         all
     }
 
+    /// Why what the files hold now is not in use; none where it is.
+    pub fn rejected(&self) -> Option<Arc<String>> {
+        self.rejected.load_full()
+    }
+
     /// Reads the files anew. All or nothing: on an error everything stays as it is.
     pub fn reload(&self) -> Result<(), Invalid> {
+        let read = self.read();
+        let why = read
+            .as_ref()
+            .err()
+            .map(|invalid| Arc::new(invalid.to_string()));
+        self.rejected.store(why);
+        read
+    }
+
+    fn read(&self) -> Result<(), Invalid> {
         let shared = match &self.params.tickets {
             Tickets::Shared(file) => Some(SharedKeys::load(file)?),
             _ => None,
