@@ -180,7 +180,7 @@ fn settings(rng: &mut Rng) -> String {
     let budget = rng.u32(0..50);
     text += &format!(
         ", timeout: {{request: {request}ms, try: {}ms}}",
-        rng.u32(50..1000)
+        rng.u32(50..1000).min(request)
     );
     text += &format!(
         ", retry: {{attempts: {attempts}, budget: {budget}%, floor: {}/s}}",

@@ -83,10 +83,10 @@ fn the_last_words_come_last_and_are_never_lost() {
         assert_eq!(ambassador.exit().await.code(), Some(1));
         assert!(!request.await.expect("it ends"));
         let lines = ambassador.log.to_end().await;
-        let [.., drained, last] = &lines[..] else {
+        let [.., cut, last] = &lines[..] else {
             panic!("{lines:?}")
         };
-        assert!(says(drained, "drained"), "{drained}");
+        assert!(says(cut, "cut off"), "{cut}");
         let last = last.as_str().expect("plain text");
         assert!(last.starts_with("error: 1 requests were cut off"), "{last}");
     });

@@ -525,6 +525,10 @@ fn a_mistake_in_a_filter_is_told_at_its_key() {
                 "G T",
             ),
             (
+                "{to: 'http://a', cors: {origins: ['*'], methods: [put]}}",
+                "put",
+            ),
+            (
                 "{to: 'http://a', cors: {origins: ['*'], credentials: true}}",
                 "true",
             ),

@@ -131,7 +131,7 @@ fn what_the_help_shows_is_accepted() {
             (SIDECAR, "http://localhost:8080"),
             (INGRESS, "http://shop:8080"),
         ] {
-            let flags = ["check", "--effective", "--listen", ":8080", "--to", to];
+            let flags = ["check", "--effective", "--listen", ":8443", "--to", to];
             let output = proxy::run(role, &flags).await;
             assert_eq!(output.status.code(), Some(0), "{role}");
             let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -181,7 +181,10 @@ async fn reload(view: &View) -> Response<Full<Bytes>> {
     let _ = view.asked.send(Asked::Reload(answer));
     match answered.await {
         Ok(Ok(())) => text(StatusCode::OK, "reloaded\n"),
-        Ok(Err(errors)) => text(StatusCode::UNPROCESSABLE_ENTITY, errors),
+        Ok(Err(errors)) => {
+            let errors = format!("{}\n", errors.trim_end());
+            text(StatusCode::UNPROCESSABLE_ENTITY, errors)
+        }
         Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending\n"),
     }
 }

@@ -272,7 +272,8 @@ fn cors(cors: &Cors) -> Result<cors::Params, Wrong> {
     let params = cors::Params {
         origins: cors.origins.iter().map(origin).collect(),
         credentials: cors.credentials,
-        methods: names::<Method>("methods", &cors.methods, "a method")?,
+        methods: in_capitals(&cors.methods)
+            .and_then(|()| names::<Method>("methods", &cors.methods, "a method"))?,
         headers: names::<HeaderName>("headers", &cors.headers, "the name of a header")?,
         expose: names::<HeaderName>("expose", &cors.expose, "the name of a header")?,
         max_age: cors.max_age.map(|age| age.std()),
@@ -296,6 +297,20 @@ fn cors(cors: &Cors) -> Result<cors::Params, Wrong> {
         Err(error) => {
             let help = "leave out the others, or `*`";
             Err(Wrong::new(&["cors", "origins"], error, help))
+        }
+    }
+}
+
+/// Browsers compare methods by case (Fetch Standard, CORS-preflight fetch).
+fn in_capitals(methods: &[String]) -> Result<(), Wrong> {
+    let small = |method: &&String| method.bytes().any(|byte| byte.is_ascii_lowercase());
+    match methods.iter().enumerate().find(|(_, method)| small(method)) {
+        None => Ok(()),
+        Some((place, method)) => {
+            let message = format!("`{method}` is no method that a browser sends");
+            let help = format!("write `{}`", method.to_ascii_uppercase());
+            let at = ["cors", "methods", &place.to_string()];
+            Err(Wrong::new(&at, message, &help))
         }
     }
 }

@@ -279,6 +279,7 @@ impl Process {
             tracing::info!("drained");
             Ok(())
         } else {
+            tracing::warn!(requests, "cut off");
             Err(Error::Cut { requests, why })
         }
     }
