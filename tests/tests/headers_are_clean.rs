@@ -269,6 +269,14 @@ fn a_request_has_a_hundred_fields_at_the_most() {
 }
 
 #[test]
+fn cookies_are_one_field_however_they_come() {
+    promise(async {
+        let headers = reaches(Protocol::Http2, "http", &[("cookie", "a=b"); 150]).await;
+        assert_eq!(headers.get_all("cookie").iter().count(), 1);
+    });
+}
+
+#[test]
 fn a_request_goes_no_further_than_it_may() {
     promise(async {
         let origin = Origin::start(|_| async { ok("fine") });

@@ -11,7 +11,7 @@ use remora_tests::config::Config;
 use remora_tests::origin::{Origin, ok};
 use remora_tests::promise::{expect, promise};
 use remora_tests::proxy::Proxy;
-use remora_tests::tls::{Caller, GET, Met, NAME, issued, meet, settings};
+use remora_tests::tls::{Caller, GET, Met, NAME, connect, issued, meet, settings};
 use remora_tests::wire::{Ending, Wire};
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
@@ -196,6 +196,23 @@ fn who_takes_too_long_is_closed_and_delays_nobody() {
         }
         counted(&sidecar, "timeout", 3.0).await;
         assert_eq!(origin.count(), 1);
+    });
+}
+
+#[test]
+fn a_head_that_is_never_whole_is_told_so_inside() {
+    promise(async {
+        let (authority, _folder, origin, sidecar) = serving().await;
+        let config = Caller::trusting(&authority).config();
+        let mut stream = connect(sidecar.address(), &config).await.expect("TLS");
+        let begun = b"GET / HTTP/1.1\r\nHost: a\r\n";
+        stream.write_all(begun).await.expect("sent");
+        let mut answer = Vec::new();
+        let ended = expect("the end", stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{ended:?}");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert_eq!(origin.count(), 0);
     });
 }
 

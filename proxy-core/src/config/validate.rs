@@ -55,7 +55,8 @@ impl Check<'_> {
 
     pub(super) fn entry(&mut self, above: &[&str], entry: &Entry) {
         self.targets(above, &entry.to, entry.discover.as_ref());
-        self.leads_on(above, entry.listen, &entry.to);
+        let to = (&entry.to, entry.discover.as_ref());
+        self.leads_on(above, entry.listen, to);
         self.tries_end(above, entry);
         self.paths_differ(above, entry);
         let (timeout, pool) = (&entry.timeout, &entry.pool);

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::header::{
-    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Method, Request, Response, StatusCode, Version};
 use pin_project_lite::pin_project;
@@ -109,8 +109,7 @@ fn clean_request(request: &mut Request<Body>) -> Result<Option<Response<Body>>, 
     if *request.method() == Method::CONNECT {
         return Err(refuse("CONNECT is not served"));
     }
-    // As over HTTP/1.1, where a `traceparent` was not added yet when they were counted.
-    if request.headers().len() > FIELDS + 1 {
+    if has_too_many(request.headers()) {
         return Err(refuse("the request has more than 100 fields")
             .with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
     }
@@ -135,6 +134,14 @@ fn clean_request(request: &mut Request<Body>) -> Result<Option<Response<Body>>, 
         None => {}
     }
     Ok(hops::answer_last(request))
+}
+
+/// As over HTTP/1.1, where a `traceparent` was not added yet when they were counted. HTTP/2 may send each cookie in a
+/// field of its own (RFC 9113, 8.2.3): they are one.
+fn has_too_many(headers: &HeaderMap) -> bool {
+    let most = FIELDS + 1;
+    let cookies = || headers.get_all(COOKIE).iter().count();
+    headers.len() > most && headers.len() - cookies().saturating_sub(1) > most
 }
 
 /// A path, or for the server as a whole `*` (RFC 9112, 3.2.4; RFC 9113, 8.3.1).
@@ -331,7 +338,7 @@ fn listed(headers: &HeaderMap) -> Vec<HeaderName> {
 /// Fields that `Connection` cannot take away from the next hop: the message would change its meaning, or
 /// its sender.
 fn is_protected(name: &HeaderName) -> bool {
-    use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
+    use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
     [
         &HOST,
         &CONTENT_LENGTH,

@@ -212,13 +212,16 @@ pub(super) async fn drive_http1(
     let mut served = pin!(served);
     std::future::poll_fn(|cx| {
         connection.on_phase(cx.waker());
-        if let Poll::Ready(ended) = served.as_mut().poll(cx) {
-            return Poll::Ready(ended);
-        }
-        match ready!(watchdog.poll_expired(cx)) {
-            Expired::Head if connection.note_late() => served.as_mut().poll(cx),
-            Expired::Head => Poll::Ready(Ended::Malformed),
-            Expired::Idle => Poll::Ready(Ended::Well),
+        loop {
+            if let Poll::Ready(ended) = served.as_mut().poll(cx) {
+                return Poll::Ready(ended);
+            }
+            match ready!(watchdog.poll_expired(cx)) {
+                // It says so and ends, and the watchdog goes on in case that it does not.
+                Expired::Head if connection.note_late() => {}
+                Expired::Head => return Poll::Ready(Ended::Malformed),
+                Expired::Idle => return Poll::Ready(Ended::Well),
+            }
         }
     })
     .await

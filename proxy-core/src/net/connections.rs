@@ -129,6 +129,7 @@ impl Connection {
     /// A request's head was read; [`Occupied::release`] says that its exchange is over.
     pub fn begin(&self) {
         self.reading_head.store(false, Relaxed);
+        self.late.store(false, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.active.fetch_add(1, Relaxed);
     }

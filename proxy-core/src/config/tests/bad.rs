@@ -76,7 +76,7 @@ fn a_value_of_another_type_is_a_mistake() {
     );
     assert_mistake(
         &entry("retry: [2]"),
-        "5:5 expected a value or `off`, found a list | write its keys below it, or as `{KEY: VALUE}`",
+        "5:5 expected a value or `off`, found a list | ",
     );
     assert_mistake(
         &entry("retry: {on: connect}"),
@@ -643,7 +643,12 @@ fn what_could_never_end_or_never_be_is_a_mistake() {
     for (listen, to, leads_back) in [
         ("localhost:9000", "http://localhost:9000", true),
         ("localhost:9000", "http://127.0.0.1:9000", true),
-        ("127.0.0.1:9000", "http://localhost:9000", true),
+        ("127.0.0.1:9000", "http://localhost:9000", false),
+        ("\"*:9000\"", "http://localhost:9000", true),
+        ("0.0.0.0:9000", "http://127.0.0.1:9000", true),
+        ("0.0.0.0:9000", "http://[::1]:9000", false),
+        ("127.0.0.1:9000", "http://0.0.0.0:9000", true),
+        ("10.0.0.1:9000", "http://0.0.0.0:9000", false),
         ("\"*:9000\"", "http://[::1]:9000", true),
         ("10.0.0.1:9000", "http://10.0.0.1:9000", true),
         ("10.0.0.1:9000", "http://127.0.0.1:9000", false),

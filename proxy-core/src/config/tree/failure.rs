@@ -102,13 +102,14 @@ impl de::Error for Failure {
         let expected = expected.to_string().replace("a sequence", "a list");
         let may_be_off = expected.contains("`off`");
         let is_map = expected.starts_with("a map") && !expected.contains('{');
+        let has_defaults = is_map && expected != "a map" && !expected.starts_with("a map with ");
         let is_number = expected.contains("number") || expected.contains("integer");
         let help = match found {
             // YAML 1.1 takes these for truth values, and tools that write it may have made them so.
             Unexpected::Str("no" | "false" | "off") | Unexpected::Bool(false) if may_be_off => {
                 "write `off`".to_owned()
             }
-            Unexpected::Str("on" | "yes" | "true") | Unexpected::Bool(true) if is_map => {
+            Unexpected::Str("on" | "yes" | "true") | Unexpected::Bool(true) if has_defaults => {
                 "write a map, such as `{}` for the defaults".to_owned()
             }
             Unexpected::Str("no" | "off") if expected == "a boolean" => "write `false`".to_owned(),

@@ -1,15 +1,26 @@
 //! Settings that are well-formed, and could never do anything, or never come to an end.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Check;
-use crate::config::{Entry, Host, ListenAddress, ListenHost, OrOff, To};
+use crate::config::{Discover, Duration, Entry, Host, ListenAddress, OrOff, PathPolicy, To};
 
 impl Check<'_> {
     /// A try that may take longer than all tries of its request together.
     pub(super) fn tries_end(&mut self, above: &[&str], entry: &Entry) {
-        if let (OrOff::On(request), OrOff::On(each)) = (entry.timeout.request, entry.timeout.r#try)
+        let own = entry.timeout.request;
+        self.try_ends(above, own, entry.timeout.r#try);
+        for (path, PathPolicy { timeout, .. }) in &entry.paths {
+            if let Some(each) = timeout.r#try {
+                let at = [above, &["paths", path]].concat();
+                self.try_ends(&at, timeout.request.unwrap_or(own), each);
+            }
+        }
+    }
+
+    fn try_ends(&mut self, above: &[&str], request: OrOff<Duration>, each: OrOff<Duration>) {
+        if let (OrOff::On(request), OrOff::On(each)) = (request, each)
             && each > request
         {
             let at = [above, &["timeout", "try"]].concat();
@@ -30,8 +41,17 @@ impl Check<'_> {
         }
     }
 
-    /// Nothing may lead to where it came from: each request would be the next one.
-    pub(super) fn leads_on(&mut self, at: &[&str], listen: ListenAddress, to: &To) {
+    /// Nothing may lead to where it came from: each request would be the next one. What is found elsewhere than in `to`
+    /// is not known.
+    pub(super) fn leads_on(
+        &mut self,
+        at: &[&str],
+        listen: ListenAddress,
+        (to, discover): (&To, Option<&Discover>),
+    ) {
+        if !matches!(discover, None | Some(Discover::Dns | Discover::Static)) {
+            return;
+        }
         for target in &to.targets {
             if target.to.port == listen.port && listen.port != 0 && is_at(listen, &target.to.host) {
                 let authority = target.to.authority();
@@ -43,17 +63,23 @@ impl Check<'_> {
     }
 }
 
-/// Whether a listener takes connections to a host of this machine.
+/// Whether a listener takes all connections to a host of this machine.
 fn is_at(listen: ListenAddress, host: &Host) -> bool {
-    let is_own = |ip: IpAddr| match listen.host {
-        ListenHost::Ip(own) => own == ip || own.is_unspecified() && ip.is_loopback(),
-        ListenHost::Localhost => listen.sockets().iter().any(|own| own.ip() == ip),
-        ListenHost::All => ip.is_loopback(),
+    let sockets = listen.sockets();
+    let is_own = |ip: IpAddr| {
+        let takes = |own: IpAddr| own.is_unspecified() && ip.is_loopback();
+        let mut own = sockets.iter().map(SocketAddr::ip);
+        own.any(|own| own == ip || own.is_ipv4() == ip.is_ipv4() && takes(own))
     };
-    let loopback = || ListenAddress::localhost(0).sockets();
     match host {
-        Host::Ip(ip) => is_own(*ip) || ip.is_unspecified(),
-        Host::Name(name) => name == "localhost" && loopback().iter().any(|own| is_own(own.ip())),
+        // Where a connection to no address in particular leads (ip(7)).
+        Host::Ip(IpAddr::V4(ip)) if ip.is_unspecified() => is_own(Ipv4Addr::LOCALHOST.into()),
+        Host::Ip(IpAddr::V6(ip)) if ip.is_unspecified() => is_own(Ipv6Addr::LOCALHOST.into()),
+        Host::Ip(ip) => is_own(*ip),
+        Host::Name(name) => {
+            let loopback = ListenAddress::localhost(0).sockets();
+            name == "localhost" && loopback.iter().all(|loopback| is_own(loopback.ip()))
+        }
         Host::Unix(_) => false,
     }
 }

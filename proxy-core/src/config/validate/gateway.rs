@@ -40,7 +40,7 @@ impl Check<'_> {
                 self.redirects_on(&at, redirect, gateway.tls.is_some());
             }
             if let Some(to) = &route.to {
-                self.leads_on(&at, gateway.listen.0, to);
+                self.leads_on(&at, gateway.listen.0, (to, route.discover.as_ref()));
             }
             self.one_host(&at, route);
         }

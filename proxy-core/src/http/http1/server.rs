@@ -224,11 +224,9 @@ fn poll_head(
     loop {
         if buffer.is_empty() {
             buffer.release();
-            if connection.phase() >= Phase::Closing {
+            if connection.phase() >= Phase::Closing || connection.is_late() {
                 return Poll::Ready(Ok(None));
             }
-        } else if connection.is_late() {
-            return Poll::Ready(Err(Bad::Late));
         } else {
             let head = head::request(buffer, scan, settings.max_headers, settings.keep_case)?;
             if let Some(mut head) = head {
@@ -241,6 +239,9 @@ fn poll_head(
                     downstream.begin(Decoder::new(head.length, max_headers), head.expects);
                 }
                 return Poll::Ready(Ok(Some(Box::new(head))));
+            }
+            if connection.is_late() {
+                return Poll::Ready(Err(Bad::Late));
             }
         }
         match ready!(buffer.poll_fill(stream, cx)) {
