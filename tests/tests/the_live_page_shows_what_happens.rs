@@ -8,6 +8,7 @@ use remora_tests::events::Events;
 use remora_tests::needs;
 use remora_tests::origin::{Origin, ok, status};
 use remora_tests::promise::{expect, promise, until};
+use remora_tests::proxy::Proxy;
 use remora_tests::scripted::refusing;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -235,6 +236,33 @@ fn a_browser_draws_it_at_every_size() {
         }
         assert_ne!(backgrounds[0], backgrounds[1]);
         assert_eq!(page.complaints(), [] as [Value; 0]);
+    });
+}
+
+#[test]
+fn a_gateway_without_endpoints_of_its_own_is_well() {
+    if !needs::met(&[CHROMIUM], false) {
+        return;
+    }
+    promise(async {
+        let origin = origin();
+        let config = Config::of_ingress(&format!("routes: {{'*': 'http://{}'}}", origin.address()));
+        let ingress = Proxy::start(&config).await;
+        let mut page = Page::start().await;
+        page.open(&format!("http://{}/", ingress.admin().await))
+            .await;
+        let card = "document.querySelector('[aria-label=\"Entry edge\"]').innerText";
+        for text in ["● well", "→ its routes"] {
+            page.holds(&format!("{card}.includes('{text}')")).await;
+        }
+        let shown = page.value(card).await;
+        let shown = shown.as_str().expect("text");
+        for text in ["endpoint", "Retry budget", "Weight"] {
+            assert!(!shown.contains(text), "{text}: {shown}");
+        }
+        let upstream = format!("routes → {}", origin.address());
+        page.holds(&format!("document.body.innerText.includes('{upstream}')"))
+            .await;
     });
 }
 

@@ -134,6 +134,15 @@ function card(name) {
   return parts;
 }
 
+// A gateway's listener has no endpoints: its routes lead to entries of their own.
+const isGateway = (entry) => !entry.leads_to.length;
+
+function wayOf(entry) {
+  if (isGateway(entry)) return entry.listens.join(', ') + ' → its routes';
+  const idle = entry.name.split('/').includes('mirror') ? 'copies' : 'routes';
+  return (entry.listens.join(', ') || idle) + ' → ' + entry.leads_to.join(', ');
+}
+
 function notices(entry) {
   const all = [];
   const { discovery, checks, rates } = entry;
@@ -142,8 +151,8 @@ function notices(entry) {
     const kept = entry.endpoints_known ? 'The endpoints are those of the last good look-up. ' : '';
     all.push(['warn', '▲ Discovery is stale.', kept + discovery.why.join('; ')]);
   }
-  if (discovery.settled && !entry.endpoints_known) all.push(['bad', '✕ No endpoint is known.', '']);
-  else if (discovery.settled && !entry.endpoints_available) all.push(['bad', '✕ No endpoint is available.', 'Requests are sent to them all the same.']);
+  if (discovery.settled && !entry.endpoints_known && !isGateway(entry)) all.push(['bad', '✕ No endpoint is known.', '']);
+  else if (discovery.settled && entry.endpoints_known && !entry.endpoints_available) all.push(['bad', '✕ No endpoint is available.', 'Requests are sent to them all the same.']);
   if (checks && !checks.heeded) {
     const of = checks.failing + ' of ' + plural(entry.endpoints_known, 'endpoint');
     const fail = checks.failing === 1 ? ' fails its checks: ' : ' fail their checks: ';
@@ -200,7 +209,7 @@ function tiles(parts, entry) {
   draw(parts.retries, of('retries'), null, 'Retries a second');
   set(parts.load.value, entry.in_flight.toLocaleString('en'));
   draw(parts.load, of('load'), null, 'In flight');
-  const budget = entry.budget;
+  const budget = !isGateway(entry) && entry.budget;
   parts.budget.node.hidden = !budget;
   if (budget) {
     set(parts.budget.value, number(Math.floor(budget.left)), budget.left < 1 ? 'value bad' : 'value');
@@ -237,6 +246,7 @@ function drawEndpoints(parts, entry) {
   const fullest = Math.max(...all.map((endpoint) => endpoint.in_flight), 1);
   const tiers = new Set(all.map((endpoint) => endpoint.tier)).size > 1;
   const rest = entry.endpoints_known - all.length;
+  parts.known.parentNode.hidden = isGateway(entry);
   set(parts.known, 'Endpoints: ' + entry.endpoints_available + ' of ' + entry.endpoints_known + ' available'
     + (rest ? ', ' + rest + ' not shown' : ''));
   fill(parts.rows, all, row, (node, endpoint) => {
@@ -305,7 +315,7 @@ function render(now) {
     const [text, kind] = badge(entry, own);
     troubled += kind === 'badge well' ? 0 : 1;
     set(parts.badge, text, kind);
-    set(parts.route, (entry.listens.join(', ') || 'copies') + ' → ' + entry.leads_to.join(', '));
+    set(parts.route, wayOf(entry));
     drawNotices(parts.notices, own);
     tiles(parts, entry);
     drawEndpoints(parts, entry);

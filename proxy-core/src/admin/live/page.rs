@@ -25,7 +25,7 @@ pub(super) const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; ",
     "frame-ancestors 'none'; require-trusted-types-for 'script'; ",
     "style-src 'sha256-ZaZe6MRxIefKNCAi3usahYEDEy0NKtjZcUwCC18huV8='; ",
-    "script-src 'sha256-Q5zgm9P+oXBmnJjqyQcioZ/MU5Q/MXqbEgAGafHq8h4='",
+    "script-src 'sha256-JzORWBTmGgVhzwBQLph5peXSeTca/ukpSuzEnddP0Hg='",
 );
 
 const FIELDS: [(HeaderName, &str); 5] = [
