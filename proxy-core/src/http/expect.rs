@@ -51,7 +51,7 @@ impl Gate {
             .get(EXPECT)?
             .as_bytes()
             .eq_ignore_ascii_case(b"100-continue");
-        let begun = request.extensions_mut().remove::<Begun>().is_some();
+        let begun = request.extensions().get::<Begun>().is_some();
         if !expects || begun || request.body().is_end_stream() {
             return None;
         }
